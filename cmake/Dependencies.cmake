@@ -1,0 +1,12 @@
+# Every library that the project links, as an imported target. Why each: docs/dependencies.md.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+pkg_check_modules(zmq REQUIRED IMPORTED_TARGET libzmq>=4.3.3)
+pkg_check_modules(sqlite3 REQUIRED IMPORTED_TARGET sqlite3>=3.37)
+pkg_check_modules(uv REQUIRED IMPORTED_TARGET libuv>=1.40)
+pkg_check_modules(yaml REQUIRED IMPORTED_TARGET yaml-0.1)
+pkg_check_modules(protobufc REQUIRED IMPORTED_TARGET libprotobuf-c)
+pkg_check_modules(jansson REQUIRED IMPORTED_TARGET jansson)
+pkg_check_modules(png REQUIRED IMPORTED_TARGET libpng)
+pkg_check_modules(criterion REQUIRED IMPORTED_TARGET criterion)
+find_program(PROTOC_C protoc-c REQUIRED)
