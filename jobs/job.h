@@ -45,7 +45,17 @@ struct sky_job_ctx {
     /* In run_batch(): marks a row as failed with a reason; its metrics are then ignored. */
     void (*fail_row)(sky_job_ctx *ctx, size_t row, const char *reason);
     void *impl; /* the executor's own */
+
+    /* For plug-ins, which link against nothing: zeroed memory from scratch (NULL when out of memory), and
+     * appending to the CSV text of details(). */
+    void *(*alloc)(sky_job_ctx *ctx, size_t bytes);
+    void (*append)(sky_buf *text, const char *bytes, size_t len);
 };
+
+/* Fills a context with functions that do what is right without an executor: report() never stops, an
+ * artifact is dropped, there is no checkpoint, nothing stops, fail_row() does nothing. scratch is
+ * borrowed. An executor, `skyline eval` or a test then puts its own in place. Not for plug-ins. */
+void sky_job_ctx_init(sky_job_ctx *ctx, sky_arena *scratch);
 
 typedef struct sky_job {
     uint32_t abi; /* SKY_JOB_ABI */
