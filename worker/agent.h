@@ -106,7 +106,8 @@ typedef enum sky_agent_action_kind {
     SKY_AGENT_START,    /* start an executor in slot, for plan, with cpus and gpus. RUN may follow at once */
     SKY_AGENT_RUN,      /* give lease to the executor of slot, which is idle */
     SKY_AGENT_DRAIN,    /* the executor of slot finishes the trial it is at and returns the rest */
-    SKY_AGENT_KILL,     /* end the executor of slot, with its process group; a death follows */
+    SKY_AGENT_KILL,     /* end the executor of slot and its process group; a death follows */
+    SKY_AGENT_RECORDED, /* msg, a RESULT, is durable: its checkpoints may go. A simulation ignores it */
     SKY_AGENT_EXIT,     /* the worker ends with exit code; no action follows */
 } sky_agent_action_kind;
 
@@ -120,7 +121,8 @@ typedef enum sky_kill_why {
 typedef struct sky_agent_action {
     sky_agent_action_kind kind;
     uint32_t slot;              /* START, RUN, DRAIN, KILL: below sky_agent_slots() */
-    const sky_msg *msg;         /* SEND; START: a SKY_MSG_PLAN; RUN: a SKY_MSG_LEASE */
+    const sky_msg *msg;         /* SEND, RECORDED; START: a SKY_MSG_PLAN; RUN: a SKY_MSG_LEASE */
+    const char *store_uuid;     /* START, RECORDED: of the store that the sweep is in */
     uint32_t cpus;              /* START */
     uint64_t gpus;              /* START: bit g = GPU number g */
     int64_t timeout_ns;         /* START: the plan's limits, for the watcher; 0 = none */

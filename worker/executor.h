@@ -19,7 +19,7 @@ enum {
     SKY_EXECUTOR_LOG_MAX = 64 << 10,     /* kept of standard error for a failed trial */
 };
 
-/* Written by the executor: begin, end, started_ns, log_begin, peak. A reader that finds the same even
+/* Written by the executor: what runs. A reader that finds the same even
  * `turn` before and after has read a consistent set (a sequence lock): a crash in between leaves it odd,
  * and then nothing was running. Written by the agent: the rest. */
 typedef struct sky_executor_page {
@@ -27,7 +27,7 @@ typedef struct sky_executor_page {
     _Atomic uint64_t begin, end;  /* positions [begin, end) are being evaluated; equal: none */
     _Atomic int64_t started_ns;   /* CLOCK_MONOTONIC, since when */
     _Atomic uint64_t log_begin;   /* size of standard error then */
-    _Atomic uint64_t moves;       /* grows with each change of what runs */
+    _Atomic uint32_t checkpoints_used; /* a checkpoint was written: there may be files to remove */
 
     _Atomic uint32_t drain;       /* finish the trial at hand, return the rest of the lease */
     _Atomic uint32_t stop;        /* end soon: what ctx->stopping() says */
