@@ -3,10 +3,11 @@
  * A point has k objectives, each with a goal (SKY_MIN or SKY_MAX). Point a dominates b if it is at
  * least as good in every objective and better in one. The front is the set of points that no point
  * dominates; hence points with equal objectives are on it together. Infinities are values like any
- * other; a point with a NaN stays off the front and is only counted. All values are doubles: what is
- * on a front is never decided in float.
+ * other; a point with a NaN stays off the front and is only counted. All values are doubles: what
+ * is on a front is never decided in float.
  *
- * The module is pure: no input, output, clock or threads of its own. Objects are not thread-safe. */
+ * The module is pure: no input, output, clock or threads of its own. Objects are not thread-safe.
+ */
 #ifndef SKY_FRONT_FRONT_H
 #define SKY_FRONT_FRONT_H
 
@@ -22,9 +23,10 @@ enum { SKY_OBJECTIVES_MAX = 16 }; /* beyond a handful nearly every point is on t
 /* True if a dominates b. False if either holds a NaN. */
 bool sky_dominates(const double *a, const double *b, size_t k, const sky_goal *goals);
 
-/* The front of n points at once. columns[j][i] is objective j of point i. on_front[i] becomes 1 or 0.
- * n_front and n_nan (points left out for a NaN) may be NULL. k from 1 to SKY_OBJECTIVES_MAX, n below
- * 2^32. O(n log n) for k <= 3; see batch.c. SKY_ENOMEM leaves on_front undefined; SKY_ELIMIT: n. */
+/* The front of n points at once. columns[j][i] is objective j of point i. on_front[i] becomes 1 or
+ * 0. n_front and n_nan (points left out for a NaN) may be NULL. k from 1 to SKY_OBJECTIVES_MAX, n
+ * below 2^32. O(n log n) for k <= 3; see batch.c. SKY_ENOMEM leaves on_front undefined; SKY_ELIMIT:
+ * n. */
 sky_err sky_front_batch(const double *const *columns, size_t n, size_t k, const sky_goal *goals,
                         uint8_t *on_front, size_t *n_front, size_t *n_nan);
 
@@ -56,8 +58,8 @@ sky_front *sky_front_new(size_t k, const sky_goal *goals);
 void sky_front_free(sky_front *f); /* accepts NULL */
 void sky_front_clear(sky_front *f);
 
-/* Offers a point. The id is the caller's (a trial number) and may repeat: the front does not look at
- * it. change may be NULL. SKY_ENOMEM: the front is unchanged. Amortised O(log n) for k <= 2. */
+/* Offers a point. The id is the caller's (a trial number) and may repeat: the front does not look
+ * at it. change may be NULL. SKY_ENOMEM: the front is unchanged. Amortised O(log n) for k <= 2. */
 sky_err sky_front_insert(sky_front *f, uint64_t id, const double *values, sky_front_change *change);
 /* The ids that the last insert removed, change.removed of them; valid until the next insert. */
 const uint64_t *sky_front_removed_ids(const sky_front *f);
