@@ -60,7 +60,7 @@ sky_err sky_agent_new(sky_agent **out, const sky_agent_options *o)
     a->memory_free = a->o.memory_bytes;
     a->heartbeat_ms = a->o.heartbeat_ms;
     a->kept_first = 1;
-    a->stop_ns = -1;
+    a->stop_ns = a->retry_ns = -1;
     memset(a->seen, 0xff, sizeof a->seen);
     *out = a;
     return SKY_OK;
@@ -280,6 +280,11 @@ void sky_agent_tick(sky_agent *a, int64_t now_ns)
         sky__agent_push(a, (sky__todo){.kind = SKY__TODO_HEARTBEAT});
         sky__agent_send_kept(a, false);
     }
+    if (a->retry_ns >= 0 && now_ns >= a->retry_ns) {
+        a->retry_ns = -1;
+        if (a->connected && a->welcomed)
+            sky__agent_send_kept(a, false);
+    }
     sky__agent_end_idle(a, false);
     sky__agent_settle(a);
 }
@@ -298,6 +303,8 @@ int64_t sky_agent_wake_ns(const sky_agent *a)
         wake = earlier(wake, a->start_ns);
     if (a->stop_ns >= 0)
         wake = earlier(wake, a->stop_ns);
+    if (a->retry_ns >= 0)
+        wake = earlier(wake, a->retry_ns);
     return wake;
 }
 
@@ -537,6 +544,16 @@ void sky_agent_running(sky_agent *a, uint32_t slot, uint64_t position, uint32_t 
     s->noted = s->lease && sky_ranges_has(&s->lease->left, position);
     s->noted_position = position;
     s->noted_elapsed_ms = elapsed_ms;
+}
+
+void sky_agent_unsent(sky_agent *a, uint64_t seq)
+{
+    sky__kept *k = sky__agent_kept(a, seq);
+    if (!k)
+        return;
+    k->sent_ns = -1;
+    if (a->retry_ns < 0)
+        a->retry_ns = a->now_ns + sky__ms(SKY__RETRY_MS);
 }
 
 uint32_t sky_agent_slots(const sky_agent *a)

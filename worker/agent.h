@@ -99,10 +99,13 @@ typedef struct sky_agent_died {
  * The slot is free for a new START. Must come exactly once for each START. Borrowed until return. */
 void sky_agent_died_event(sky_agent *a, int64_t now_ns, uint32_t slot, const sky_agent_died *d);
 
+/* A SEND of the result `seq` was not possible for now (the queue is full): it is tried again shortly. */
+void sky_agent_unsent(sky_agent *a, uint64_t seq);
+
 /* --- Actions --- */
 
 typedef enum sky_agent_action_kind {
-    SKY_AGENT_SEND = 1, /* send msg to the coordinator; if that fails, do nothing: it is sent again */
+    SKY_AGENT_SEND = 1, /* send msg to the coordinator. If it gets lost, it is repeated in time */
     SKY_AGENT_START,    /* start an executor in slot, for plan, with cpus and gpus. RUN may follow at once */
     SKY_AGENT_RUN,      /* give lease to the executor of slot, which is idle */
     SKY_AGENT_DRAIN,    /* the executor of slot finishes the trial it is at and returns the rest */

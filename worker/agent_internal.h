@@ -14,6 +14,7 @@ enum {
     SKY__START_FAILURES_MAX = 8,   /* in a row, before the worker gives up */
     SKY__IDLE_DEATHS_MAX = 2,      /* deaths with nothing running, before a position is charged */
     SKY__WAKE_MS_MAX = 1000,       /* housekeeping at least this often */
+    SKY__RETRY_MS = 20,            /* until a full queue is tried again */
 };
 
 typedef struct sky__plan {
@@ -104,6 +105,7 @@ struct sky_agent {
     uint32_t heartbeat_ms;
     int64_t now_ns; /* latest time seen */
     int64_t hello_ns, heartbeat_ns, stop_ns, start_ns; /* when next; stop_ns -1: not yet known */
+    int64_t retry_ns;           /* when to send what the queue had no room for; -1: nothing */
     int exit_code;
     char exit_reason[256];
 

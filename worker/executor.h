@@ -35,7 +35,7 @@ typedef struct sky_executor_page {
     uint32_t threads;             /* cpus of the lease */
     uint32_t open_plugins;        /* may load the plan's plug-in */
     char gpus[256];               /* "0,1": what CUDA_VISIBLE_DEVICES says */
-    char checkpoints[SKY_EXECUTOR_CHECKPOINTS_MAX]; /* existing folder for this sweep's, or "" */
+    char checkpoints[SKY_EXECUTOR_CHECKPOINTS_MAX]; /* folder of this sweep's, made on use; "": none */
 } sky_executor_page;
 
 /* Runs until the channel closes; returns the exit code. */
