@@ -1,0 +1,136 @@
+/* `skyline keys`: CurveZMQ keys. wire/keys.h says which file is what. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "cli/commands.h"
+#include "cli/term.h"
+#include "wire/keys.h"
+
+enum { FOLDER_MAX = 4096 };
+
+static int keys_new(const cli_args *a)
+{
+    char folder[FOLDER_MAX];
+    sky_error e = {0};
+    if (sky_keys_folder(a->n_operands > 1 ? a->operands[1] : cli_text(a, "keys"), folder,
+                        sizeof folder, &e) != SKY_OK ||
+        sky_keys_new(folder, &e) != SKY_OK)
+        return cli_fail(a, &e);
+    printf(
+        "Keys are in %s.\n"
+        "For a worker or client on another machine, copy coordinator.pub, client.key and nothing "
+        "else\ninto its key folder; or make it keys of its own there and let them in here:\n"
+        "  skyline keys authorize NAME PUBLIC_KEY\n",
+        folder);
+    return CLI_OK;
+}
+
+static void role_names(sky_role roles, sky_buf *b)
+{
+    static const struct {
+        sky_role role;
+        const char *name;
+    } names[] = {{SKY_ROLE_WORKER, "worker"}, {SKY_ROLE_READ, "read"}, {SKY_ROLE_ADMIN, "admin"}};
+    bool first = true;
+    for (size_t i = 0; i < 3; i++) {
+        if (!(roles & names[i].role))
+            continue;
+        sky_buf_printf(b, "%s%s", first ? "" : ",", names[i].name);
+        first = false;
+    }
+}
+
+static void show_json(const char *folder, const sky_keyring *server, const sky_keyring *client,
+                      sky_buf *out)
+{
+    sky_buf_puts(out, "{\"folder\":");
+    sky_buf_json_string(out, folder);
+    sky_buf_puts(out, ",\"coordinator\":");
+    sky_buf_json_string(out,
+                        client->server_public[0] ? client->server_public : server->server_public);
+    sky_buf_puts(out, ",\"client\":");
+    sky_buf_json_string(out, client->own_public);
+    sky_buf_puts(out, ",\"authorized\":[");
+    for (size_t i = 0; i < server->n_authorized; i++) {
+        sky_buf roles = {0};
+        role_names(server->authorized[i].roles, &roles);
+        sky_buf_puts(out, i ? ",{\"name\":" : "{\"name\":");
+        sky_buf_json_string(out, server->authorized[i].name);
+        sky_buf_puts(out, ",\"key\":");
+        sky_buf_json_string(out, server->authorized[i].public_key);
+        sky_buf_puts(out, ",\"roles\":");
+        sky_buf_json_string(out, sky_buf_str(&roles));
+        sky_buf_putc(out, '}');
+        sky_buf_free(&roles);
+    }
+    sky_buf_puts(out, "]}\n");
+}
+
+static int keys_show(const cli_args *a)
+{
+    char folder[FOLDER_MAX];
+    sky_error e = {0}, none = {0};
+    sky_keyring server = {0}, client = {0};
+    if (sky_keys_folder(cli_text(a, "keys"), folder, sizeof folder, &e) != SKY_OK)
+        return cli_fail(a, &e);
+    const bool is_client = sky_keys_load(&client, folder, false, false, &e) == SKY_OK;
+    const bool is_server = sky_keys_load(&server, folder, true, false, &none) == SKY_OK;
+    if (!is_client && !is_server)
+        return cli_fail(a, &e);
+    sky_buf out = {0};
+    if (cli_flag(a, "json")) {
+        show_json(folder, &server, &client, &out);
+    } else {
+        sky_buf_printf(&out, "folder       %s\ncoordinator  %s\n", folder,
+                       is_client ? client.server_public : server.server_public);
+        if (is_client)
+            sky_buf_printf(&out, "client       %s\n", client.own_public);
+        for (size_t i = 0; i < server.n_authorized; i++) {
+            sky_buf_printf(&out, "%s %s  ", i ? "           " : "authorized ",
+                           server.authorized[i].public_key);
+            role_names(server.authorized[i].roles, &out);
+            sky_buf_printf(&out, "  %s\n", server.authorized[i].name);
+        }
+    }
+    sky_keys_free(&server);
+    sky_keys_free(&client);
+    return cli_print(&out);
+}
+
+static bool is_public_key(const char *text)
+{
+    static const char z85[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                              ".-:+=^!/*?&<>()[]{}@%$#";
+    return strlen(text) == SKY_KEY_TEXT - 1 && strspn(text, z85) == SKY_KEY_TEXT - 1;
+}
+
+/* Accepts the key itself or the file that holds it. */
+static bool read_public_key(const cli_args *a, const char *word, char key[SKY_KEY_TEXT])
+{
+    if (is_public_key(word)) {
+        memcpy(key, word, SKY_KEY_TEXT);
+        return true;
+    }
+    char *text = NULL;
+    size_t len;
+    if (sky_read_file(word, 4096, &text, &len, NULL) == SKY_OK) {
+        for (char *line = strtok(text, "\r\n"); line; line = strtok(NULL, "\r\n")) {
+            const char *space = strpbrk(line, " \t");
+            const size_t n = space ? (size_t)(space - line) : strlen(line);
+            snprintf(key, SKY_KEY_TEXT, "%.*s", (int)(n < SKY_KEY_TEXT ? n : SKY_KEY_TEXT - 1),
+                     line);
+            if (n == SKY_KEY_TEXT - 1 && is_public_key(key)) {
+                free(text);
+                return true;
+            }
+        }
+        free(text);
+    }
+    cli_usage(a, "'%s' is neither a public key (40 characters) nor a file that holds one", word);
+    return false;
+}
