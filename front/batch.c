@@ -12,9 +12,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "front/front_internal.h"
 
-enum { BINS = 2048 }; /* doubles: 16 KiB, half of a usual first-level cache */
+enum {
+    BINS = 2048, /* doubles: 16 KiB, half of a usual first-level cache */
+    SAMPLE = 512,
+    PIVOTS = 8,
+    PIVOT_GAIN_MIN = SAMPLE / 32, /* a pivot that drops fewer costs more than it saves */
+};
 
 typedef struct table {
     sky__column columns[SKY_OBJECTIVES_MAX];
@@ -23,16 +29,85 @@ typedef struct table {
     size_t n_rows;
 } table;
 
-/* Candidates are all rows without a NaN. */
-static void take_all(table *t, size_t n)
+/* --- pivots: points that dominate many -----------------------------------------------------------
+ */
+
+typedef struct pivots {
+    double v[PIVOTS][SKY_OBJECTIVES_MAX];
+    size_t n;
+} pivots;
+
+/* Better in every objective; rules out less than dominance does, with fewer comparisons. */
+static bool beats(const double *a, const double *b, size_t k)
 {
-    for (size_t i = 0; i < n; i++) {
-        bool ok = true;
+    for (size_t j = 0; j < k; j++)
+        if (!(a[j] < b[j]))
+            return false;
+    return true;
+}
+
+/* Fills sample with rows of the table; a NaN in a row compares false everywhere: harmless. */
+static void take_sample(const table *t, size_t n, double sample[SAMPLE][SKY_OBJECTIVES_MAX])
+{
+    for (size_t i = 0; i < SAMPLE; i++) {
+        /* Hashed, not evenly spaced: tables of a grid are periodic. */
+        uint32_t row = (uint32_t)(sky_hash_u64(n, i) % n);
         for (size_t j = 0; j < t->k; j++)
-            ok &= t->columns[j].data[i] == t->columns[j].data[i];
+            sample[i][j] = sky__at(&t->columns[j], row);
+    }
+}
+
+/* Greedily takes the sample's point that beats most of those that are left. */
+static void choose_pivots(pivots *p, const table *t, size_t n)
+{
+    double sample[SAMPLE][SKY_OBJECTIVES_MAX];
+    size_t left = SAMPLE;
+    take_sample(t, n, sample);
+    for (p->n = 0; p->n < PIVOTS; p->n++) {
+        size_t best = 0, best_count = 0;
+        for (size_t i = 0; i < left; i++) {
+            size_t count = 0;
+            for (size_t other = 0; other < left; other++)
+                count += beats(sample[i], sample[other], t->k);
+            if (count > best_count) {
+                best = i;
+                best_count = count;
+            }
+        }
+        if (best_count < PIVOT_GAIN_MIN)
+            return;
+        double *pivot = p->v[p->n];
+        memcpy(pivot, sample[best], sizeof sample[best]);
+        size_t kept = 0;
+        for (size_t i = 0; i < left; i++)
+            if (!beats(pivot, sample[i], t->k))
+                memmove(sample[kept++], sample[i], sizeof sample[i]);
+        left = kept;
+    }
+}
+
+/* Candidates are all rows without a NaN that no pivot beats. Returns the number of rows with one.
+ */
+static size_t take_candidates(table *t, size_t n)
+{
+    pivots p = {.n = 0};
+    if (n > 4 * SAMPLE && t->k > 1)
+        choose_pivots(&p, t, n);
+    size_t n_nan = 0;
+    for (size_t i = 0; i < n; i++) {
+        double v[SKY_OBJECTIVES_MAX];
+        bool ok = true;
+        for (size_t j = 0; j < t->k; j++) {
+            v[j] = sky__at(&t->columns[j], (uint32_t)i);
+            ok &= v[j] == v[j];
+        }
+        n_nan += !ok;
+        for (size_t at = 0; at < p.n && ok; at++)
+            ok = !beats(p.v[at], v, t->k);
         t->rows[t->n_rows] = (uint32_t)i;
         t->n_rows += ok;
     }
+    return n_nan;
 }
 
 /* --- two objectives: the histogram ------------------------------------------------------------ */
@@ -197,15 +272,15 @@ sky_err sky_front_batch(const double *const *columns, size_t n, size_t k, const 
     table t = {.k = k};
     for (size_t j = 0; j < k; j++)
         t.columns[j] = (sky__column){columns[j], sky__sign(goals[j])};
-    /* One more than needed: take_all() writes before it knows whether it keeps. */
+    /* One more than needed: take_candidates() writes before it knows whether it keeps. */
     t.rows = malloc((n + 1) * sizeof *t.rows);
     if (!t.rows)
         return SKY_ENOMEM;
     if (n)
         memset(on_front, 0, n);
-    take_all(&t, n);
+    size_t rows_with_nan = take_candidates(&t, n);
     if (n_nan)
-        *n_nan = n - t.n_rows;
+        *n_nan = rows_with_nan;
     if (k == 2 && t.n_rows > BINS)
         drop_by_bins(&t);
     sky_err err = k == 1   ? sweep_1(&t, on_front)
