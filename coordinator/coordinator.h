@@ -23,18 +23,18 @@ typedef struct sky_coordinator sky_coordinator;
 
 /* Zero-initialise; a zero field means its default. */
 typedef struct sky_coordinator_options {
-    uv_loop_t *loop;            /* required; borrowed for the coordinator's life */
-    sky_store *store;           /* required; opened as writer, borrowed for the coordinator's life */
-    const char *endpoint;       /* required; tcp://host:port or ipc://path in a private folder */
-    const sky_keyring *keys;    /* required for tcp; borrowed for the coordinator's life */
-    uint32_t heartbeat_ms;      /* of a worker; 0 = 1000 */
+    uv_loop_t *loop;         /* required; borrowed for the coordinator's life */
+    sky_store *store;        /* required; opened as writer, borrowed for the coordinator's life */
+    const char *endpoint;    /* required; tcp://host:port or ipc://path in a private folder */
+    const sky_keyring *keys; /* required for tcp; borrowed for the coordinator's life */
+    uint32_t heartbeat_ms;   /* of a worker; 0 = 1000 */
     uint32_t worker_timeout_ms; /* silence after which a worker is lost; 0 = 5 heartbeats */
     uint32_t lease_target_ms;   /* 0 = 100 */
     /* After a start, how long the sweeps found in the store wait for workers to come back with the
      * leases they hold, before those positions are given to others. 0 (right for `run`): no wait. */
     uint32_t adopt_wait_ms;
-    uint32_t commit_ms;         /* results wait at most this long for their commit; 0 = 10 */
-    bool idle_sweeps;           /* leave the running sweeps of the store alone until they are submitted
+    uint32_t commit_ms; /* results wait at most this long for their commit; 0 = 10 */
+    bool idle_sweeps;   /* leave the running sweeps of the store alone until they are submitted
                                    or resumed: `run` works on its own sweep only */
 
     /* A sweep changed its state; reason is "" or says why. May be NULL. */
@@ -73,10 +73,12 @@ typedef enum sky_submitted {
 sky_err sky_coordinator_submit(sky_coordinator *c, sky_plan *plan, int64_t *sweep,
                                sky_submitted *how, sky_error *e);
 /* SKY_ENOTFOUND (with near names); SKY_EINVAL where the state does not allow it. */
-sky_err sky_coordinator_pause(sky_coordinator *c, const char *sweep, const char *reason, sky_error *e);
+sky_err sky_coordinator_pause(sky_coordinator *c, const char *sweep, const char *reason,
+                              sky_error *e);
 sky_err sky_coordinator_resume(sky_coordinator *c, const char *sweep, sky_error *e);
 sky_err sky_coordinator_cancel(sky_coordinator *c, const char *sweep, sky_error *e);
-sky_err sky_coordinator_priority(sky_coordinator *c, const char *sweep, int32_t priority, sky_error *e);
+sky_err sky_coordinator_priority(sky_coordinator *c, const char *sweep, int32_t priority,
+                                 sky_error *e);
 /* Puts the quarantined trials of a sweep back (kind: sky_failure_kind, or -1 for all); *n (may be NULL)
  * counts them. */
 sky_err sky_coordinator_retry(sky_coordinator *c, const char *sweep, int kind, uint64_t *n,
@@ -93,18 +95,18 @@ typedef struct sky_sweep_status {
     int64_t id;
     const char *name, *job, *job_version;
     sky_sweep_state state;
-    const char *reason;  /* why it is paused, or what a running one waits for; "" if nothing */
+    const char *reason; /* why it is paused, or what a running one waits for; "" if nothing */
     int32_t priority;
     uint64_t points, positions;
-    uint64_t recorded;   /* rows, durable */
-    uint64_t holes;      /* rejected by `where` */
-    uint64_t failed;     /* quarantined */
-    uint64_t leased;     /* given out now */
-    uint64_t retrying;   /* failed before, waiting for another attempt */
-    uint32_t workers;    /* that hold leases of it */
-    double rate;         /* settled positions per second, over the last seconds */
-    double eta_s;        /* negative: unknown */
-    double busy_s;       /* executor time that this coordinator has seen for it */
+    uint64_t recorded; /* rows, durable */
+    uint64_t holes;    /* rejected by `where` */
+    uint64_t failed;   /* quarantined */
+    uint64_t leased;   /* given out now */
+    uint64_t retrying; /* failed before, waiting for another attempt */
+    uint32_t workers;  /* that hold leases of it */
+    double rate;       /* settled positions per second, over the last seconds */
+    double eta_s;      /* negative: unknown */
+    double busy_s;     /* executor time that this coordinator has seen for it */
 } sky_sweep_status;
 
 typedef struct sky_worker_status {
@@ -117,16 +119,16 @@ typedef struct sky_worker_status {
     uint32_t leases, running; /* leases held; trials that its last heartbeat said were running */
     uint64_t settled;         /* positions that it has settled in this coordinator's life */
     int64_t heard_ms_ago;
-    bool lost;                /* silent for too long; its leases went back to the queue */
+    bool lost; /* silent for too long; its leases went back to the queue */
 } sky_worker_status;
 
 typedef struct sky_coordinator_info {
     const char *endpoint, *store_path, *store_uuid;
     uint32_t epoch;
     double uptime_s, cpu_s;
-    uint64_t committed;      /* rows since the start */
+    uint64_t committed; /* rows since the start */
     uint64_t commits;
-    uint64_t uncommitted;    /* rows waiting for their commit */
+    uint64_t uncommitted;           /* rows waiting for their commit */
     uint64_t duplicates, differing; /* late copies; those of them with other exact metrics */
     uint64_t messages, rejected;    /* received; of them malformed or refused */
     const sky_sweep_status *sweeps; /* oldest first; only the named one if a name was given */
