@@ -25,6 +25,8 @@ typedef struct sky_plan sky_plan;
 typedef struct sky_job_lookup {
     const sky_descriptor *(*find)(void *arg, const char *name);
     size_t (*names)(void *arg, const char **list, size_t max);
+    /* Loads the file's plug-in (an absolute path) before its job is looked up; NULL: the caller does not. */
+    sky_err (*load)(void *arg, const char *plugin, sky_error *e);
     void *arg;
 } sky_job_lookup;
 
