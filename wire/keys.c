@@ -184,6 +184,32 @@ sky_err sky_keys_new(const char *dir, sky_error *e)
     return err ? err : make_all(dir, true, e);
 }
 
+static bool is_file_name(const char *name)
+{
+    static const char letters[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    return name[0] && name[0] != '.' && name[strspn(name, letters)] == 0;
+}
+
+sky_err sky_keys_authorize(const char *dir, const sky_authorized *who, sky_error *e)
+{
+    assert(dir && who);
+    char folder[PATH_BYTES], path[PATH_BYTES], name[sizeof who->name + 4];
+    sky__keyfile key = {.roles = who->roles};
+    if (!is_file_name(who->name))
+        return sky_fail(e, SKY_EINVAL, "'%s' cannot name a key: letters, digits, . _ -", who->name);
+    snprintf(name, sizeof name, "%s.pub", who->name);
+    memcpy(key.public_key, who->public_key, SKY_KEY_TEXT);
+    sky_err err = check_folder(dir, e);
+    if (!err)
+        err = join(folder, dir, "authorized", e);
+    if (!err && mkdir(folder, 0700) && errno != EEXIST)
+        err = sky_fail_errno(e, errno, "%s", folder);
+    if (!err)
+        err = join(path, folder, name, e);
+    return err ? err : sky__keyfile_make(path, &key, e);
+}
+
 static sky_err read_authorized(sky_authorized *out, const char *dir, const char *name, sky_error *e)
 {
     char path[PATH_BYTES];

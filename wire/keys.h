@@ -47,6 +47,9 @@ sky_err sky_keys_new(const char *dir, sky_error *e);
 /* Loads, for a coordinator (as_server) or a worker or client. With make, missing keys are made (atomic
  * against a second process that does the same). Refuses secret files that others may read (SKY_EPERM). */
 sky_err sky_keys_load(sky_keyring *out, const char *dir, bool as_server, bool make, sky_error *e);
+/* Lets a public key in: writes authorized/NAME.pub (name: letters, digits, . _ -). SKY_EEXISTS: the name
+ * is there already. A coordinator reads the list when it starts. */
+sky_err sky_keys_authorize(const char *dir, const sky_authorized *who, sky_error *e);
 void sky_keys_free(sky_keyring *k); /* wipes the secrets */
 
 #endif
