@@ -1,12 +1,13 @@
 #include "cli/client.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "wire/link.h"
 
-enum { TIMEOUT_MS = 10000, KEYS_FOLDER_MAX = 4096 };
+enum { KEYS_FOLDER_MAX = 4096 };
 
 static sky_err load_keys(const cli_args *a, sky_keyring *keys, sky_error *e)
 {
@@ -19,6 +20,8 @@ sky_err cli_ask(const cli_args *a, const sky_msg_request *request, sky_arena *ar
                 sky_msg_reply *reply, sky_error *e)
 {
     const char *endpoint = cli_text(a, "connect");
+    const int64_t asked_ms = cli_duration_ns(a, "timeout") / SKY_NS_PER_MS;
+    const int64_t timeout_ms = asked_ms < 1 ? 1 : asked_ms > INT_MAX ? INT_MAX : asked_ms;
     const bool tcp = strncmp(endpoint, "tcp://", 6) == 0;
     sky_msg m = {.type = SKY_MSG_REQUEST, .request = *request};
     sky_keyring keys = {0};
@@ -37,8 +40,8 @@ sky_err cli_ask(const cli_args *a, const sky_msg_request *request, sky_arena *ar
         sky_fail(e, err, "the request is too long: %s", sky_strerror(err));
         goto done;
     }
-    err = sky_link_ask(endpoint, tcp ? &keys : NULL, bytes.data, bytes.len, TIMEOUT_MS, &answer,
-                       &answer_len, e);
+    err = sky_link_ask(endpoint, tcp ? &keys : NULL, bytes.data, bytes.len, (int)timeout_ms,
+                       &answer, &answer_len, e);
     if (err == SKY_OK)
         err = sky_msg_decode(&got, answer, answer_len, arena, e);
     if (err != SKY_OK)

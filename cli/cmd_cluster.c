@@ -114,8 +114,7 @@ static void serve(server *s, sky_store *store, const sky_keyring *keys)
         return;
     }
     /* One line on standard output, for scripts that asked for any free port. */
-    printf("listening on %s, store %s\n", sky_coordinator_endpoint(s->coordinator),
-           sky_store_path(store));
+    printf("serving %s on %s\n", sky_store_path(store), sky_coordinator_endpoint(s->coordinator));
     fflush(stdout);
     uv_signal_init(&s->loop, &s->interrupt);
     uv_signal_init(&s->loop, &s->terminate);

@@ -93,6 +93,7 @@ static int run_submit(const cli_args *a)
 static const cli_opt submit_opts[] = {
     CLI_OPT_CONNECT,
     CLI_OPT_KEYS,
+    CLI_OPT_TIMEOUT,
     CLI_OPT_SET,
     CLI_OPT_NAME,
     {.name = "wait", .doc = "Wait until the sweep is done; exit code 1 if a trial failed."},
@@ -161,11 +162,9 @@ static int run_status(const cli_args *a)
 }
 
 static const cli_opt status_opts[] = {
-    CLI_OPT_CONNECT,
-    CLI_OPT_KEYS,
-    {.name = "watch", .doc = "Show it again every second until Ctrl-C."},
-    CLI_OPT_JSON,
-    {0},
+    CLI_OPT_CONNECT, CLI_OPT_KEYS,
+    CLI_OPT_TIMEOUT, {.name = "watch", .doc = "Show it again every second until Ctrl-C."},
+    CLI_OPT_JSON,    {0},
 };
 
 const cli_command cli_status_command = {
@@ -226,7 +225,8 @@ static int run_shutdown(const cli_args *a)
     return ask_and_print(a, &(sky_msg_request){.kind = SKY_REQUEST_SHUTDOWN});
 }
 
-static const cli_opt control_opts[] = {CLI_OPT_CONNECT, CLI_OPT_KEYS, CLI_OPT_JSON, {0}};
+static const cli_opt control_opts[] = {
+    CLI_OPT_CONNECT, CLI_OPT_KEYS, CLI_OPT_TIMEOUT, CLI_OPT_JSON, {0}};
 
 static const cli_opt retry_opts[] = {
     {.name = "kind",
@@ -237,6 +237,7 @@ static const cli_opt retry_opts[] = {
      .doc = "Only trials that failed in this way: error, crash, timeout, memory or lost."},
     CLI_OPT_CONNECT,
     CLI_OPT_KEYS,
+    CLI_OPT_TIMEOUT,
     CLI_OPT_JSON,
     {0},
 };

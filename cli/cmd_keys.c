@@ -23,8 +23,8 @@ static int keys_new(const cli_args *a)
         return cli_fail(a, &e);
     printf(
         "Keys are in %s.\n"
-        "For a worker or client on another machine, copy coordinator.pub, client.key and nothing "
-        "else\ninto its key folder; or make it keys of its own there and let them in here:\n"
+        "A worker or client on another machine needs a copy of coordinator.pub in its key folder; "
+        "it makes\nkeys of its own, which are let in here with:\n"
         "  skyline keys authorize NAME PUBLIC_KEY\n",
         folder);
     return CLI_OK;
@@ -78,7 +78,7 @@ static int keys_show(const cli_args *a)
     sky_keyring server = {0}, client = {0};
     if (sky_keys_folder(cli_text(a, "keys"), folder, sizeof folder, &e) != SKY_OK)
         return cli_fail(a, &e);
-    const bool is_client = sky_keys_load(&client, folder, false, false, &e) == SKY_OK;
+    const bool is_client = sky_keys_load(&client, folder, false, true, &e) == SKY_OK;
     const bool is_server = sky_keys_load(&server, folder, true, false, &none) == SKY_OK;
     if (!is_client && !is_server)
         return cli_fail(a, &e);
@@ -134,3 +134,91 @@ static bool read_public_key(const cli_args *a, const char *word, char key[SKY_KE
     cli_usage(a, "'%s' is neither a public key (40 characters) nor a file that holds one", word);
     return false;
 }
+
+static bool parse_roles(const cli_args *a, const char *list, sky_role *out)
+{
+    char copy[64];
+    unsigned roles = 0;
+    snprintf(copy, sizeof copy, "%s", list);
+    for (char *word = strtok(copy, ","); word; word = strtok(NULL, ",")) {
+        if (strcmp(word, "worker") == 0)
+            roles |= SKY_ROLE_WORKER;
+        else if (strcmp(word, "read") == 0)
+            roles |= SKY_ROLE_READ;
+        else if (strcmp(word, "admin") == 0)
+            roles |= SKY_ROLE_ADMIN;
+        else if (strcmp(word, "all") == 0)
+            roles |= SKY_ROLE_ALL;
+        else
+            return cli_usage(a, "--roles: '%s' is none of worker, read, admin, all", word), false;
+    }
+    *out = (sky_role)roles;
+    return true;
+}
+
+static int keys_authorize(const cli_args *a)
+{
+    char folder[FOLDER_MAX];
+    sky_error e = {0};
+    sky_authorized who = {0};
+    if (a->n_operands != 3)
+        return cli_usage(a, "expected authorize NAME KEY");
+    if (strlen(a->operands[1]) >= sizeof who.name)
+        return cli_usage(a, "the name '%s' is too long", a->operands[1]);
+    snprintf(who.name, sizeof who.name, "%s", a->operands[1]);
+    if (!read_public_key(a, a->operands[2], who.public_key) ||
+        !parse_roles(a, cli_text(a, "roles"), &who.roles))
+        return CLI_USAGE;
+    if (sky_keys_folder(cli_text(a, "keys"), folder, sizeof folder, &e) != SKY_OK ||
+        sky_keys_authorize(folder, &who, &e) != SKY_OK)
+        return cli_fail(a, &e);
+    printf("%s may now connect as %s. A running coordinator reads the list when it starts.\n",
+           a->operands[1], cli_text(a, "roles"));
+    return CLI_OK;
+}
+
+static int run_keys(const cli_args *a)
+{
+    static const char *const actions[] = {"new", "show", "authorize"};
+    const char *action = a->operands[0];
+    if (strcmp(action, "new") == 0)
+        return a->n_operands > 2 ? cli_usage(a, "unexpected '%s'", a->operands[2]) : keys_new(a);
+    if (strcmp(action, "show") == 0)
+        return a->n_operands > 1 ? cli_usage(a, "unexpected '%s'", a->operands[1]) : keys_show(a);
+    if (strcmp(action, "authorize") == 0)
+        return keys_authorize(a);
+    return cli_usage(a, "'%s' is none of new, show, authorize%s", action,
+                     cli_did_you_mean(action, actions, 3));
+}
+
+static const cli_opt opts[] = {
+    CLI_OPT_KEYS,
+    {.name = "roles",
+     .type = CLI_TEXT,
+     .arg = "LIST",
+     .def = "worker,read",
+     .doc = "Of authorize: what the key may do: worker (take trials), read (ask for the status), "
+            "admin "
+            "(submit, pause, cancel, ...), or all."},
+    CLI_OPT_JSON,
+    {0},
+};
+
+const cli_command cli_keys_command = {
+    .name = "keys",
+    .summary = "make, show and let in CurveZMQ keys",
+    .operands = "new [DIR] | show | authorize NAME KEY",
+    .n_min = 1,
+    .n_max = 3,
+    .about =
+        "Nothing is needed where coordinator, workers and commands share a home: keys are made on "
+        "first use. For other machines, 'keys new' makes a folder of keys there, 'keys show' "
+        "prints "
+        "the public ones, and 'keys authorize' on the coordinator's side lets one in (KEY is the "
+        "public key or a file that holds it). docs/operations.md tells the whole story.",
+    .opts = opts,
+    .examples = "skyline keys show # the public keys and who may connect\n"
+                "skyline keys authorize node7 node7.pub --roles worker # let a worker's key in\n",
+    .run = run_keys,
+    .group = CLI_GROUP_CLUSTER,
+};

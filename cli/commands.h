@@ -51,6 +51,11 @@ extern const cli_command cli_priority_command, cli_shutdown_command, cli_keys_co
         .doc = "The folder of keys. Default: $SKYLINE_KEYS, else ~/.config/skyline/keys."          \
     }
 #define CLI_DEFAULT_ENDPOINT "tcp://127.0.0.1:7733"
+#define CLI_OPT_TIMEOUT                                                                            \
+    {                                                                                              \
+        .name = "timeout", .type = CLI_DURATION, .arg = "TIME", .def = "10s",                      \
+        .doc = "How long to wait for the coordinator's answer.",                                   \
+    }
 #define CLI_OPT_CONNECT                                                                            \
     {                                                                                              \
         .name = "connect", .type = CLI_TEXT, .arg = "ENDPOINT", .def = CLI_DEFAULT_ENDPOINT,       \

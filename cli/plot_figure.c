@@ -73,21 +73,24 @@ static void draw_axes(const cli_plot *plot, const panel *p, cli_canvas *c, bool 
     }
     put_line(c, p->x, p->y, p->x, p->y + p->h, 1, AXIS);
     put_line(c, p->x, p->y + p->h, p->x + p->w, p->y + p->h, 1, AXIS);
+    /* Small panels have room for the arrow only; the legend then says what it means. */
+    const char *less = plot->k == 2 ? "\u2190 better    " : "\u2190  ";
+    const char *more = plot->k == 2 ? "    better \u2192" : "  \u2192";
     sky_buf title = {0};
     if (bottom) {
         const bool lower = plot->axes[p->ax].goal == SKY_MIN;
-        sky_buf_puts(&title, lower ? "\u2190 better    " : "");
+        sky_buf_puts(&title, lower ? less : "");
         cli_scale_title(p->sx, &plot->axes[p->ax], true, &title);
-        sky_buf_puts(&title, lower ? "" : "    better \u2192");
+        sky_buf_puts(&title, lower ? "" : more);
         c->text(c, p->x + p->w / 2, p->y + p->h + 42, sky_buf_str(&title),
                 &(cli_text_style){.size = 12.5, .anchor = CLI_MIDDLE, .colour = INK});
     }
     sky_buf_reset(&title);
     if (left) { /* read upwards, so that "left" is down */
         const bool lower = plot->axes[p->ay].goal == SKY_MIN;
-        sky_buf_puts(&title, lower ? "\u2190 better    " : "");
+        sky_buf_puts(&title, lower ? less : "");
         cli_scale_title(p->sy, &plot->axes[p->ay], true, &title);
-        sky_buf_puts(&title, lower ? "" : "    better \u2192");
+        sky_buf_puts(&title, lower ? "" : more);
         c->text(
             c, p->x - 56, p->y + p->h / 2, sky_buf_str(&title),
             &(cli_text_style){.size = 12.5, .anchor = CLI_MIDDLE, .upwards = true, .colour = INK});
@@ -95,10 +98,8 @@ static void draw_axes(const cli_plot *plot, const panel *p, cli_canvas *c, bool 
     sky_buf_free(&title);
 }
 
-/* The dominated points as dots; *drawn is how many. Where they are too many, the first of each
- * cell. */
-static sky_err draw_cloud(const cli_plot *plot, const panel *p, cli_canvas *c, size_t n_cloud,
-                          size_t *drawn)
+/* The dominated points as dots; where they are too many, the first of each cell. */
+static sky_err draw_cloud(const cli_plot *plot, const panel *p, cli_canvas *c, size_t n_cloud)
 {
     const size_t across = (size_t)(p->w / THIN_CELL) + 2, up = (size_t)(p->h / THIN_CELL) + 2;
     const bool thin = n_cloud > DRAWN_MAX;
@@ -123,8 +124,7 @@ static sky_err draw_cloud(const cli_plot *plot, const panel *p, cli_canvas *c, s
         xy[2 * n + 1] = y;
         n++;
     }
-    c->dots(c, xy, n, n > 2000 ? 1.4 : 2.0, CLOUD);
-    *drawn = n;
+    c->dots(c, xy, n, n_cloud > 2000 ? 1.4 : 2.0, CLOUD);
     free(taken);
     free(xy);
     return SKY_OK;
@@ -186,15 +186,15 @@ static void count_text(char *buf, size_t len, size_t n)
 }
 
 /* The title, and below it a legend that says in numbers what is drawn. */
-static void draw_heading(const cli_plot *p, cli_canvas *c, size_t drawn, size_t y_legend)
+static void draw_heading(const cli_plot *p, cli_canvas *c, double y)
 {
-    char a[32], b[32], d[32];
+    char a[32], b[32];
     size_t front, dominated, left_out;
     cli_plot_counts(p, &front, &dominated, &left_out);
+    const bool thinned = dominated > DRAWN_MAX;
     const cli_text_style title = {.size = 16, .bold = true, .colour = INK};
     const cli_text_style small = {.size = 12, .colour = QUIET};
     c->text(c, LEFT, 28, p->title, &title);
-    const double y = (double)y_legend;
     c->dots(c, (double[]){LEFT + 4, y - 4}, 1, 3.6, FRONT);
     sky_buf text = {0};
     count_text(a, sizeof a, front);
@@ -205,12 +205,12 @@ static void draw_heading(const cli_plot *p, cli_canvas *c, size_t drawn, size_t 
     c->dots(c, (double[]){next, y - 4}, 1, 2, CLOUD);
     count_text(b, sizeof b, dominated);
     sky_buf_printf(&text, "dominated: %s", b);
-    if (drawn < dominated) {
-        count_text(d, sizeof d, drawn);
-        sky_buf_printf(&text, " (%s drawn, one for each %d x %d cell)", d, THIN_CELL, THIN_CELL);
-    }
+    if (thinned)
+        sky_buf_printf(&text, ", drawn at most one for each %d x %d cell", THIN_CELL, THIN_CELL);
     if (left_out)
         sky_buf_printf(&text, "; %zu without a finite value left out", left_out);
+    if (p->k > 2)
+        sky_buf_puts(&text, ".  Arrows point to better");
     c->text(c, next + 9, y, sky_buf_str(&text), &small);
     sky_buf_free(&text);
 }
@@ -218,7 +218,7 @@ static void draw_heading(const cli_plot *p, cli_canvas *c, size_t drawn, size_t 
 sky_err cli_figure_draw(const cli_plot *p, cli_canvas *c)
 {
     cli_scale scales[CLI_PLOT_OBJECTIVES_MAX];
-    size_t front, dominated, left_out, drawn = 0, drawn_min = SIZE_MAX;
+    size_t front, dominated, left_out;
     sky_err err = SKY_OK;
     cli_plot_counts(p, &front, &dominated, &left_out);
     const double w = panel_width(p->k), h = w * 0.62;
@@ -237,13 +237,12 @@ sky_err cli_figure_draw(const cli_plot *p, cli_canvas *c)
                 .sy = &scales[row + 1],
             };
             draw_axes(p, &area, c, row + 2 == p->k, col == 0);
-            err = draw_cloud(p, &area, c, dominated + left_out, &drawn);
+            err = draw_cloud(p, &area, c, dominated + left_out);
             if (err == SKY_OK)
                 err = draw_front(p, &area, c, front + left_out);
-            drawn_min = drawn < drawn_min ? drawn : drawn_min;
         }
     }
-    draw_heading(p, c, drawn_min, 48);
+    draw_heading(p, c, 48);
     return err;
 }
 
