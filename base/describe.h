@@ -1,5 +1,5 @@
-/* What a job declares: its parameters and metrics. A plan carries a copy, so that coordinator and store
- * need to know no job. */
+/* What a job declares: its parameters and metrics. A plan carries a copy, so that coordinator and
+ * store need to know no job. */
 #ifndef SKY_BASE_DESCRIBE_H
 #define SKY_BASE_DESCRIBE_H
 
@@ -11,10 +11,10 @@
 typedef struct sky_param {
     const char *name;
     sky_type type;
-    const char *unit;      /* "" if none */
-    const char *doc;       /* one line */
-    sky_value def;         /* default; absent: the sweep must give the parameter */
-    double min, max;       /* inclusive range of a number; both 0: unlimited */
+    const char *unit;           /* "" if none */
+    const char *doc;            /* one line */
+    sky_value def;              /* default; absent: the sweep must give the parameter */
+    double min, max;            /* inclusive range of a number; both 0: unlimited */
     const char *const *choices; /* NULL-terminated list of the allowed texts; NULL: any text */
 } sky_param;
 
@@ -49,11 +49,11 @@ typedef struct sky_descriptor {
     bool open; /* parameters and metrics come from the sweep file (the job `command`) */
 } sky_descriptor;
 
-const char *sky_goal_name(sky_goal goal);            /* "", "min", "max" */
+const char *sky_goal_name(sky_goal goal);              /* "", "min", "max" */
 const char *sky_metric_class_name(sky_metric_class c); /* "exact", "tolerance", "measured" */
 
 enum {
-    SKY_PARAMS_MAX = 256,  /* SQLite's default column limit is 2,000; this leaves room for both */
+    SKY_PARAMS_MAX = 256, /* SQLite's default column limit is 2,000; this leaves room for both */
     SKY_METRICS_MAX = 512,
 };
 
@@ -68,7 +68,8 @@ typedef struct sky_objective {
     sky_goal goal;
 } sky_objective;
 
-/* Checks value against the parameter's type, range and choices; the message says what is allowed. */
+/* Checks value against the parameter's type, range and choices; the message says what is
+ * allowed. */
 sky_err sky_param_check(const sky_param *p, const sky_value *v, sky_error *e);
 
 #endif

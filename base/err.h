@@ -1,8 +1,8 @@
 /* Error codes and error messages.
  *
- * A function that can fail for an operating reason (bad input, a full disk) returns sky_err and, where
- * a person will read the reason, takes a sky_error as its last argument. Programmer errors are asserted.
- * Layer 0: every module uses this. */
+ * A function that can fail for an operating reason (bad input, a full disk) returns sky_err and,
+ * where a person will read the reason, takes a sky_error as its last argument. Programmer errors
+ * are asserted. Layer 0: every module uses this. */
 #ifndef SKY_BASE_ERR_H
 #define SKY_BASE_ERR_H
 
@@ -55,7 +55,8 @@ sky_err sky_fail(sky_error *e, sky_err code, const char *fmt, ...)
 sky_err sky_fail_errno(sky_error *e, int saved_errno, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Puts "prefix: " before the text that e already has; returns e's code. e may be NULL (SKY_OK then). */
+/* Puts "prefix: " before the text that e already has; returns e's code. e may be NULL (SKY_OK
+ * then). */
 sky_err sky_fail_prefix(sky_error *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

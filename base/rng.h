@@ -1,6 +1,6 @@
 /* Counter-based random numbers: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as
- * 1, 2, 3", SC 2011). The same (key, counter) gives the same numbers on every machine, on CPU and GPU,
- * in any order: determinism does not depend on who computes what. */
+ * 1, 2, 3", SC 2011). The same (key, counter) gives the same numbers on every machine, on CPU and
+ * GPU, in any order: determinism does not depend on who computes what. */
 #ifndef SKY_BASE_RNG_H
 #define SKY_BASE_RNG_H
 
@@ -21,9 +21,9 @@ typedef struct sky_rng {
 void sky_rng_init(sky_rng *r, uint64_t seed, uint64_t stream);
 uint32_t sky_rng_u32(sky_rng *r);
 uint64_t sky_rng_u64(sky_rng *r);
-double sky_rng_f64(sky_rng *r);                    /* uniform in [0, 1), 53 bits */
-uint64_t sky_rng_below(sky_rng *r, uint64_t n);    /* uniform in [0, n), unbiased; n > 0 */
-double sky_rng_normal(sky_rng *r);                 /* standard normal (Box-Muller, no state kept) */
+double sky_rng_f64(sky_rng *r);                 /* uniform in [0, 1), 53 bits */
+uint64_t sky_rng_below(sky_rng *r, uint64_t n); /* uniform in [0, n), unbiased; n > 0 */
+double sky_rng_normal(sky_rng *r);              /* standard normal (Box-Muller, no state kept) */
 
 /* A pseudo-random permutation of [0, n): position -> index, a Feistel network with cycle walking.
  * Needs no memory, is the same everywhere, and has an inverse. n >= 1. */

@@ -8,8 +8,8 @@
 
 #include "base/err.h"
 
-/* Each parses the whole of text (no blanks around, nothing after it), and returns SKY_EFORMAT (not a
- * number) or SKY_ELIMIT (out of range) with *out untouched. Locale-independent. */
+/* Each parses the whole of text (no blanks around, nothing after it), and returns SKY_EFORMAT (not
+ * a number) or SKY_ELIMIT (out of range) with *out untouched. Locale-independent. */
 sky_err sky_parse_i64(const char *text, int64_t *out);
 sky_err sky_parse_u64(const char *text, uint64_t *out);
 sky_err sky_parse_f64(const char *text, double *out); /* also inf, -inf; never nan */
@@ -23,7 +23,8 @@ sky_err sky_parse_duration(const char *text, int64_t *ns_out);
 char *sky_format_bytes(uint64_t bytes, char *buf, size_t len);
 char *sky_format_duration(double seconds, char *buf, size_t len);
 char *sky_format_count(uint64_t n, char *buf, size_t len);
-char *sky_format_si(double x, char *buf, size_t len); /* 3 significant digits with k, M, G, m, u, n */
+/* 3 significant digits with a prefix: k, M, G, T, m, u, n, ... */
+char *sky_format_si(double x, char *buf, size_t len);
 
 /* The word of list nearest to word (Damerau-Levenshtein distance at most a third of its length, at
  * least 1), or NULL: for "did you mean". list has n words. */
@@ -31,8 +32,8 @@ const char *sky_nearest(const char *word, const char *const *list, size_t n);
 
 /* True for [A-Za-z_][A-Za-z0-9_]*, at most 63 bytes: what a parameter or metric may be called. */
 bool sky_is_identifier(const char *text);
-/* True for a sweep's name: [A-Za-z0-9][A-Za-z0-9._-]*, at most 100 bytes, not beginning with sky_ or
- * sqlite_ in any case. */
+/* True for a sweep's name: [A-Za-z0-9][A-Za-z0-9._-]*, at most 100 bytes, not beginning with sky_
+ * or sqlite_ in any case. */
 bool sky_is_sweep_name(const char *text);
 
 char *sky_strdup(const char *text); /* NULL in gives NULL */

@@ -21,7 +21,8 @@ sky_err sky_type_parse(const char *text, sky_type *out);
 
 typedef struct sky_value {
     sky_type type;
-    bool absent; /* no value: a metric that a job did not give, a parameter whose condition is false */
+    /* No value: a metric that a job did not give, a parameter whose condition is false. */
+    bool absent;
     union {
         int64_t i;
         double f;
@@ -29,17 +30,33 @@ typedef struct sky_value {
     };
 } sky_value;
 
-static inline sky_value sky_int(int64_t i) { return (sky_value){.type = SKY_INT, .i = i}; }
-static inline sky_value sky_real(double f) { return (sky_value){.type = SKY_REAL, .f = f}; }
-static inline sky_value sky_text(const char *s) { return (sky_value){.type = SKY_TEXT, .s = s}; }
-static inline sky_value sky_bool(bool b) { return (sky_value){.type = SKY_BOOL, .i = b}; }
-static inline sky_value sky_absent(sky_type t) { return (sky_value){.type = t, .absent = true, .i = 0}; }
+static inline sky_value sky_int(int64_t i)
+{
+    return (sky_value){.type = SKY_INT, .i = i};
+}
+static inline sky_value sky_real(double f)
+{
+    return (sky_value){.type = SKY_REAL, .f = f};
+}
+static inline sky_value sky_text(const char *s)
+{
+    return (sky_value){.type = SKY_TEXT, .s = s};
+}
+static inline sky_value sky_bool(bool b)
+{
+    return (sky_value){.type = SKY_BOOL, .i = b};
+}
+static inline sky_value sky_absent(sky_type t)
+{
+    return (sky_value){.type = t, .absent = true, .i = 0};
+}
 
 /* A number as double: int, real and bool; NaN for text or absent. */
 double sky_value_f64(const sky_value *v);
-bool sky_value_equal(const sky_value *a, const sky_value *b); /* same type and bits; absent equals absent */
-void sky_value_json(sky_buf *b, const sky_value *v);          /* null if absent */
-void sky_value_print(sky_buf *b, const sky_value *v);         /* bare text; empty if absent */
+/* Same type and bits; absent equals absent. */
+bool sky_value_equal(const sky_value *a, const sky_value *b);
+void sky_value_json(sky_buf *b, const sky_value *v);  /* null if absent */
+void sky_value_print(sky_buf *b, const sky_value *v); /* bare text; empty if absent */
 /* Reads text as the type; a text value borrows text. */
 sky_err sky_value_parse(sky_type type, const char *text, sky_value *out);
 

@@ -218,7 +218,7 @@ static bool reserve_view(sky_front *f, size_t n)
 sky_err sky_front_look(sky_front *f, sky_front_view *out)
 {
     size_t n = sky_front_size(f);
-    if (f->stale) {
+    if (f->stale && n > 0) {
         view_row *rows = malloc((n + 1) * sizeof *rows);
         double *tmp = malloc((n + 1) * f->k * sizeof *tmp);
         bool ok = rows && tmp && reserve_view(f, n);

@@ -6,8 +6,8 @@
  * other; a point with a NaN stays off the front and is only counted. All values are doubles: what
  * is on a front is never decided in float.
  *
- * The module is pure: no input, output, clock or threads of its own. Objects are not thread-safe.
- */
+ * The module is pure: no input, output, clock or threads of its own. Objects are not
+ * thread-safe. */
 #ifndef SKY_FRONT_FRONT_H
 #define SKY_FRONT_FRONT_H
 
@@ -26,7 +26,7 @@ bool sky_dominates(const double *a, const double *b, size_t k, const sky_goal *g
 /* The front of n points at once. columns[j][i] is objective j of point i. on_front[i] becomes 1 or
  * 0. n_front and n_nan (points left out for a NaN) may be NULL. k from 1 to SKY_OBJECTIVES_MAX, n
  * below 2^32. O(n log n) for k <= 3; see batch.c. SKY_ENOMEM leaves on_front undefined; SKY_ELIMIT:
- * n. */
+ * n is too large. */
 sky_err sky_front_batch(const double *const *columns, size_t n, size_t k, const sky_goal *goals,
                         uint8_t *on_front, size_t *n_front, size_t *n_nan);
 

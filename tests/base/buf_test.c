@@ -58,7 +58,7 @@ Test(buf, json_strings)
     check_json("plain", 5, "\"plain\"");
     check_json("a\"b\\c/\b\f\n\r\t", 11, "\"a\\\"b\\\\c/\\b\\f\\n\\r\\t\"");
     check_json("\0\x01\x1f\x7f", 4, "\"\\u0000\\u0001\\u001f\\u007f\"");
-    check_json("\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80", 10,
+    check_json("\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80", 11,
                "\"\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80\"");
 }
 
@@ -95,7 +95,7 @@ static void check_round_trip(double x)
     int digits = 0;
     for (const char *s = text; *s && *s != 'e'; s++)
         digits += *s >= (digits ? '0' : '1') && *s <= '9'; /* leading zeros do not count */
-    if (digits == 17) { /* then 16 must not do */
+    if (digits == 17) {                                    /* then 16 must not do */
         snprintf(shorter, sizeof shorter, "%.16g", x);
         cr_assert(ne(dbl, strtod(shorter, NULL), x));
     }

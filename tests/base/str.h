@@ -1,4 +1,5 @@
-/* Criterion 2.4 compares texts as char *, ours are const: STR(text) is for its eq(str, ...) only. */
+/* Criterion 2.4 compares texts as char *, ours are const: STR(text) is for its eq(str, ...) only.
+ */
 #ifndef SKY_TESTS_BASE_STR_H
 #define SKY_TESTS_BASE_STR_H
 
