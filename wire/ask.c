@@ -51,7 +51,8 @@ static sky_err take_news(ask *a, sky_error *e)
             a->trouble = NULL;
             break;
         case SKY__NEWS_DOWN:
-            a->trouble = reason;
+            if (!a->trouble) /* why a handshake failed, rather than that the connection is gone */
+                a->trouble = reason;
             break;
         case SKY__NEWS_REFUSED: /* waiting would not help */
             return sky_fail(e, SKY_EPERM, "%s: %s", a->at->address, reason);

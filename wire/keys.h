@@ -4,6 +4,7 @@
  *   coordinator.key  secret and public key of the coordinator (0600)
  *   coordinator.pub  its public key, for workers and clients on other machines
  *   client.key       secret and public key that this user's workers and commands use (0600)
+ *   client.pub       its public key, to be copied to a coordinator elsewhere
  *   authorized/NAME.pub  public keys that the coordinator lets in, each with its roles
  * Coordinator and worker that share a home find each other without a word from the user: what is missing
  * is made on first use. */
