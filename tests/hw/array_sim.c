@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NO_TILE = -1, CYCLES_MAX = 1 << 20 };
+enum { NO_TILE = -1 };
 
 /* What the controller sends from the corner in one cycle: part of a load, part of a stream. */
 typedef struct command {
@@ -34,6 +34,7 @@ typedef struct machine {
     const sim_tile *tiles;
     int n_tiles;
     command *log; /* by cycle */
+    int64_t log_len, log_cap;
     const char *hazard;
     int64_t last_exit; /* cycles until the last result was out */
 } machine;
@@ -47,8 +48,7 @@ static void open_machine(machine *x, int rows, int cols, const sim_tile *tiles, 
 {
     *x = (machine){.rows = rows, .cols = cols, .tiles = tiles, .n_tiles = n_tiles};
     x->grid = calloc((size_t)rows * (size_t)cols, sizeof *x->grid);
-    x->log = malloc(CYCLES_MAX * sizeof *x->log);
-    assert(x->grid && x->log);
+    assert(x->grid);
 }
 
 static sim_result close_machine(machine *x)
@@ -63,8 +63,18 @@ static command said(const machine *x, int64_t cycle)
 {
     if (cycle < 0)
         return (command){.load_tile = NO_TILE, .stream_tile = NO_TILE};
-    assert(cycle < CYCLES_MAX);
+    assert(cycle < x->log_len);
     return x->log[cycle];
+}
+
+static void say(machine *x, command order)
+{
+    if (x->log_len == x->log_cap) {
+        x->log_cap = x->log_cap ? 2 * x->log_cap : 64;
+        x->log = realloc(x->log, (size_t)x->log_cap * sizeof *x->log);
+        assert(x->log);
+    }
+    x->log[x->log_len++] = order;
 }
 
 /* --- resting operands --- */
@@ -234,7 +244,7 @@ sim_result sim_resting(int rows, int cols, const sim_tile *tiles, int n_tiles)
             order.load_tile = loading;
             order.load_step = loaded++;
         }
-        x.log[now] = order;
+        say(&x, order);
         step_resting(&x, now);
         if (idle && loading == n_tiles && quiet_from == INT64_MAX)
             quiet_from = now + rows + cols + 1;
@@ -366,7 +376,7 @@ sim_result sim_output(int rows, int cols, const sim_tile *tiles, int n_tiles, bo
         } else if (quiet_from == INT64_MAX) {
             quiet_from = now + 2 * rows + cols + tiles[n_tiles - 1].m;
         }
-        x.log[now] = order;
+        say(&x, order);
         for (int c = 0; c < cols; c++)
             leave(&x, last_entry, c, now);
         for (int r = rows - 1; r >= 0; r--) {

@@ -1,0 +1,67 @@
+/* The table of built-in networks. */
+#include "hw/zoo.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct entry {
+    const char *name;
+    const char *source;
+    void (*build)(sky_network_builder *b);
+} entry;
+
+static const entry entries[] = {
+    /* in alphabetical order */
+    {"inception_v4", "Szegedy et al., AAAI 2017", sky__zoo_inception_v4},
+    {"resnet101", "He et al., CVPR 2016 (torchvision's)", sky__zoo_resnet101},
+    {"resnet152", "He et al., CVPR 2016 (torchvision's)", sky__zoo_resnet152},
+    {"resnet18", "He et al., CVPR 2016 (torchvision's)", sky__zoo_resnet18},
+    {"resnet34", "He et al., CVPR 2016 (torchvision's)", sky__zoo_resnet34},
+    {"resnet50", "He et al., CVPR 2016 (torchvision's)", sky__zoo_resnet50},
+};
+enum { N_ENTRIES = sizeof entries / sizeof *entries };
+
+static struct {
+    sky_arena arena;
+    sky_network network[N_ENTRIES]; /* n_layers is 0 until it is built */
+} zoo;
+
+const char *sky__zoo_name(sky_network_builder *b, const char *fmt, ...)
+{
+    char text[64];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    const char *name = sky_arena_strdup(b->arena, text);
+    return name ? name : "";
+}
+
+const sky_network *sky_network_find(const char *name)
+{
+    for (size_t i = 0; i < N_ENTRIES; i++) {
+        if (strcmp(entries[i].name, name) != 0)
+            continue;
+        sky_network *net = &zoo.network[i];
+        if (net->n_layers == 0) {
+            sky_network_builder b = {.arena = &zoo.arena};
+            entries[i].build(&b);
+            if (sky_net_finish(&b, entries[i].name, entries[i].source, net, NULL) != SKY_OK) {
+                assert(b.err == SKY_ENOMEM); /* a built-in network is well-formed */
+                return NULL;
+            }
+        }
+        return net;
+    }
+    return NULL;
+}
+
+const char *const *sky_network_names(void)
+{
+    static const char *names[N_ENTRIES + 1];
+    for (size_t i = 0; i < N_ENTRIES; i++)
+        names[i] = entries[i].name;
+    return names;
+}

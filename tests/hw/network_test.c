@@ -1,0 +1,207 @@
+#include "hw/network.h"
+
+#include <criterion/criterion.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "random_case.h"
+
+/* Parameters are exact, multiplications as they are published: with two decimals by torchvision (its
+ * models' pages: num_params, and GFLOPS, a multiply-add counting once). For Inception v4, OpenVINO's Open
+ * Model Zoo ("googlenet-v4") gives 24.584 GFLOPs, two a multiply-add and pooling and the like included,
+ * and 42.648 million parameters after each norm was folded into one bias per channel. */
+static const struct {
+    const char *name;
+    int64_t parameters;
+    double gmacs, tolerance;
+} published[] = {
+    {"resnet18", 11689512, 1.81, 0.0051},   {"resnet34", 21797672, 3.66, 0.0051},
+    {"resnet50", 25557032, 4.09, 0.0051},   {"resnet101", 44549160, 7.80, 0.0051},
+    {"resnet152", 60192808, 11.51, 0.0051}, {"inception_v4", 0, 24.584 / 2, 0.04},
+};
+
+Test(network, counts_are_the_published_ones)
+{
+    for (size_t i = 0; i < sizeof published / sizeof *published; i++) {
+        const sky_network *net = sky_network_find(published[i].name);
+        cr_assert_not_null(net, "%s", published[i].name);
+        sky_network_counts counts = sky_network_count(net, NULL);
+        if (published[i].parameters > 0) {
+            cr_assert_eq(counts.parameters, published[i].parameters, "%s: %" PRId64 " parameters",
+                         net->name, counts.parameters);
+        }
+        cr_assert_float_eq((double)counts.macs * 1e-9, published[i].gmacs, published[i].tolerance,
+                           "%s: %.4f GMAC", net->name, (double)counts.macs * 1e-9);
+    }
+}
+
+Test(network, inception_v4_parameters)
+{
+    const sky_network *net = sky_network_find("inception_v4");
+    int64_t norm_channels = 0;
+    for (int32_t i = 0; i < net->n_layers; i++) {
+        if (net->layers[i].kind == SKY_LAYER_NORM)
+            norm_channels += net->layers[i].out.c;
+    }
+    int64_t folded = sky_network_count(net, NULL).parameters - norm_channels;
+    cr_assert_float_eq((double)folded * 1e-6, 42.648, 0.0006, "%.4f million",
+                       (double)folded * 1e-6);
+}
+
+Test(network, names_are_sorted_and_found)
+{
+    const char *const *names = sky_network_names();
+    for (size_t i = 0; names[i]; i++) {
+        const sky_network *net = sky_network_find(names[i]);
+        cr_assert_not_null(net);
+        cr_assert_str_eq(net->name, names[i]);
+        cr_assert_eq(net, sky_network_find(names[i]));
+        if (i > 0)
+            cr_assert_lt(strcmp(names[i - 1], names[i]), 0);
+    }
+    cr_assert_null(sky_network_find("resnet51"));
+    cr_assert_null(sky_network_find(""));
+}
+
+Test(network, kept_channels_round_to_nearest)
+{
+    cr_assert_eq(sky_kept_channels(64, 1), 64);
+    cr_assert_eq(sky_kept_channels(64, 0.5), 32);
+    cr_assert_eq(sky_kept_channels(64, 0.3), 19);
+    cr_assert_eq(sky_kept_channels(3, 0.5), 2);
+    cr_assert_eq(sky_kept_channels(64, 0.001), 1);
+    cr_assert_eq(sky_kept_channels(1, 0.9), 1);
+}
+
+/* At half width, every convolution but the first and the classifier shrinks to a quarter. */
+Test(network, scaling_keeps_ends_fixed)
+{
+    const sky_network *net = sky_network_find("resnet50");
+    int32_t *channels = calloc((size_t)net->n_layers, sizeof *channels);
+    sky_network_scale(net, 0.5, channels);
+    cr_assert_eq(channels[0], 3);
+    cr_assert_eq(channels[net->n_layers - 1], 1000);
+    sky_network_counts whole = sky_network_count(net, NULL),
+                       half = sky_network_count(net, channels);
+    int64_t first = 112 * 112 * 64 * 147, last = 2048 * 1000;
+    cr_assert_eq(half.macs, (whole.macs - first - last) / 4 + first / 2 + last / 2);
+    sky_network_scale(net, 1, channels);
+    sky_network_counts same = sky_network_count(net, channels);
+    cr_assert_eq(same.macs, whole.macs);
+    cr_assert_eq(same.parameters, whole.parameters);
+    free(channels);
+}
+
+/* Whatever the widths, merging equal shapes changes no sum. */
+Test(network, merging_loses_nothing)
+{
+    sky_rng rng = test_rng(10);
+    for (const char *const *name = sky_network_names(); *name; name++) {
+        const sky_network *net = sky_network_find(*name);
+        size_t n = (size_t)net->n_layers;
+        int32_t *channels = calloc(n, sizeof *channels);
+        sky_conv_shape *each = calloc(n, sizeof *each), *merged = calloc(n, sizeof *merged);
+        for (int i = 0; i < 20; i++) {
+            sky_network_scale(net, (double)test_between(&rng, 5, 100) / 100, channels);
+            int32_t n_each = sky_network_convs(net, channels, false, each);
+            int32_t n_merged = sky_network_convs(net, channels, true, merged);
+            int64_t macs_each = 0, macs_merged = 0, layers = 0;
+            for (int32_t j = 0; j < n_each; j++) {
+                const sky_conv_shape *s = &each[j];
+                macs_each += (int64_t)s->c * s->k * s->r * s->s * s->p * s->q * s->groups;
+                cr_assert_eq(s->no_dgrad, j == 0);
+            }
+            for (int32_t j = 0; j < n_merged; j++) {
+                const sky_conv_shape *s = &merged[j];
+                macs_merged +=
+                    (int64_t)s->c * s->k * s->r * s->s * s->p * s->q * s->groups * s->count;
+                layers += s->count;
+            }
+            cr_assert_eq(macs_each, macs_merged);
+            cr_assert_eq(macs_each, sky_network_count(net, channels).macs);
+            cr_assert_eq(layers, n_each);
+            cr_assert_leq(n_merged, n_each);
+        }
+        free(channels);
+        free(each);
+        free(merged);
+    }
+}
+
+Test(network, resnet50_has_few_distinct_layers)
+{
+    const sky_network *net = sky_network_find("resnet50");
+    sky_conv_shape *out = calloc((size_t)net->n_layers, sizeof *out);
+    cr_assert_eq(sky_network_convs(net, NULL, false, out), 54);
+    cr_assert_leq(sky_network_convs(net, NULL, true, out), 25);
+    free(out);
+}
+
+static sky_err finish(sky_network_builder *b, sky_error *e)
+{
+    sky_network net;
+    return sky_net_finish(b, "test", "", &net, e);
+}
+
+Test(network, groups_and_depthwise)
+{
+    sky_arena arena = {0};
+    sky_network_builder b = {.arena = &arena};
+    int32_t x = sky_net_input(&b, (sky_shape){3, 8, 8});
+    x = sky_net_conv(&b, "a", x,
+                     (sky_conv_options){.out = 16, .kernel = 3, .pad = 1, .bias = true});
+    x = sky_net_conv(&b, "dw", x,
+                     (sky_conv_options){.out = 16, .kernel = 3, .stride = 2, .groups = 16});
+    x = sky_net_conv(&b, "g", x, (sky_conv_options){.out = 32, .kernel = 1, .groups = 4});
+    sky_network net;
+    cr_assert_eq(sky_net_finish(&b, "test", "", &net, NULL), SKY_OK, "%s", b.error.text);
+    cr_assert_eq(net.layers[x].out.h, 3);
+    sky_network_counts counts = sky_network_count(&net, NULL);
+    cr_assert_eq(counts.parameters, 3 * 16 * 9 + 16 + 16 * 9 + 32 * 4);
+    cr_assert_eq(counts.macs, 3 * 16 * 9 * 64 + 16 * 9 * 9 + 32 * 4 * 9);
+
+    int32_t channels[4];
+    sky_network_scale(&net, 0.5, channels);
+    cr_assert_eq(channels[1], 8);
+    cr_assert_eq(channels[2], 8);
+    cr_assert_eq(channels[3], 16);
+    counts = sky_network_count(&net, channels);
+    cr_assert_eq(counts.macs, 3 * 8 * 9 * 64 + 8 * 9 * 9 + 16 * 2 * 9);
+    sky_arena_free(&arena);
+}
+
+Test(network, errors_name_the_layer)
+{
+    sky_arena arena = {0};
+    sky_error e = {0};
+    sky_network_builder b = {.arena = &arena};
+    int32_t x = sky_net_input(&b, (sky_shape){3, 8, 8});
+    sky_net_conv(&b, "huge", x, (sky_conv_options){.out = 16, .kernel = 9});
+    cr_assert_eq(sky_net_relu(&b, x), 0); /* nothing happens after an error */
+    cr_assert_eq(finish(&b, &e), SKY_EINVAL);
+    cr_assert(strstr(e.text, "huge"), "%s", e.text);
+
+    b = (sky_network_builder){.arena = &arena};
+    x = sky_net_input(&b, (sky_shape){3, 8, 8});
+    sky_net_conv(&b, "odd", x, (sky_conv_options){.out = 16, .kernel = 1, .groups = 2});
+    cr_assert_eq(finish(&b, &e), SKY_EINVAL);
+    cr_assert(strstr(e.text, "groups"), "%s", e.text);
+
+    b = (sky_network_builder){.arena = &arena};
+    x = sky_net_input(&b, (sky_shape){3, 8, 8});
+    int32_t y = sky_net_pool(&b, "p", x, (sky_conv_options){.kernel = 2, .stride = 2});
+    sky_net_add(&b, "sum", x, y);
+    cr_assert_eq(finish(&b, &e), SKY_EINVAL);
+    cr_assert(strstr(e.text, "sum"), "%s", e.text);
+
+    b = (sky_network_builder){.arena = &arena};
+    sky_net_relu(&b, 0);
+    cr_assert_eq(finish(&b, &e), SKY_EINVAL);
+    b = (sky_network_builder){.arena = &arena};
+    cr_assert_eq(finish(&b, &e), SKY_EINVAL);
+    b = (sky_network_builder){.arena = &arena};
+    sky_net_input(&b, (sky_shape){3, 0, 8});
+    cr_assert_eq(finish(&b, &e), SKY_EINVAL);
+    sky_arena_free(&arena);
+}
