@@ -1,7 +1,7 @@
 /* The coordinator: scheduler, hub, store and plans on one event loop.
  *
- * `skyline run` opens one on a private socket and submits directly; `skyline coordinator` opens one on
- * TCP and clients submit by request. It owns no thread and no process: the owner runs the loop.
+ * `skyline run` opens one on a private socket and submits directly; `skyline coordinator` opens one
+ * on TCP and clients submit by request. It owns no thread and no process: the owner runs the loop.
  * Callbacks come from the loop only, never from inside a call of these functions. */
 #ifndef SKY_COORDINATOR_COORDINATOR_H
 #define SKY_COORDINATOR_COORDINATOR_H
@@ -31,7 +31,8 @@ typedef struct sky_coordinator_options {
     uint32_t worker_timeout_ms; /* silence after which a worker is lost; 0 = 5 heartbeats */
     uint32_t lease_target_ms;   /* 0 = 100 */
     /* After a start, how long the sweeps found in the store wait for workers to come back with the
-     * leases they hold, before those positions are given to others. 0 (right for `run`): no wait. */
+     * leases they hold, before those positions are given to others. 0 (right for `run`): no wait.
+     */
     uint32_t adopt_wait_ms;
     uint32_t commit_ms; /* results wait at most this long for their commit; 0 = 10 */
     bool idle_sweeps;   /* leave the running sweeps of the store alone until they are submitted
@@ -41,8 +42,8 @@ typedef struct sky_coordinator_options {
     void (*on_sweep)(void *arg, int64_t sweep, sky_sweep_state state, const char *reason);
     /* Something became durable; at most once per commit. May be NULL. */
     void (*on_progress)(void *arg);
-    /* The store failed (a full disk): nothing since the last commit is acknowledged or kept, nothing more
-     * is recorded, and the owner should close. Called once. Required. */
+    /* The store failed (a full disk): nothing since the last commit is acknowledged or kept,
+     * nothing more is recorded, and the owner should close. Called once. Required. */
     void (*on_error)(void *arg, const sky_error *e);
     /* A client with the right asked the coordinator to stop; the owner closes it. NULL: refused. */
     void (*on_shutdown)(void *arg);
@@ -53,8 +54,9 @@ typedef struct sky_coordinator_options {
  * sky_hub_open(); on error *out is untouched. */
 sky_err sky_coordinator_open(sky_coordinator **out, const sky_coordinator_options *o, sky_error *e);
 const char *sky_coordinator_endpoint(const sky_coordinator *c); /* with the real port */
-/* Commits what arrived, optionally tells all workers to stop, and frees everything after the loop has run
- * its close callbacks. The store stays open. Returns the error of that last commit. NULL is fine. */
+/* Commits what arrived, optionally tells all workers to stop, and frees everything after the loop
+ * has run its close callbacks. The store stays open. Returns the error of that last commit. NULL is
+ * fine. */
 sky_err sky_coordinator_close(sky_coordinator *c, bool stop_workers, sky_error *e);
 /* Tells all workers to stop: with now = false, after what they run. */
 void sky_coordinator_stop_workers(sky_coordinator *c, bool now);
@@ -67,9 +69,9 @@ typedef enum sky_submitted {
 } sky_submitted;
 
 /* Takes the plan, also on error. A name that is bound to another identity or another version of its
- * job: SKY_ECONFLICT, with the difference and the advice to choose another name. Limits, objectives,
- * constraints, derived metrics, repeats, priority and resources take effect at once. A paused or cancelled
- * sweep runs again; a complete one whose repeats did not grow stays done. */
+ * job: SKY_ECONFLICT, with the difference and the advice to choose another name. Limits,
+ * objectives, constraints, derived metrics, repeats, priority and resources take effect at once. A
+ * paused or cancelled sweep runs again; a complete one whose repeats did not grow stays done. */
 sky_err sky_coordinator_submit(sky_coordinator *c, sky_plan *plan, int64_t *sweep,
                                sky_submitted *how, sky_error *e);
 /* SKY_ENOTFOUND (with near names); SKY_EINVAL where the state does not allow it. */
@@ -79,8 +81,8 @@ sky_err sky_coordinator_resume(sky_coordinator *c, const char *sweep, sky_error 
 sky_err sky_coordinator_cancel(sky_coordinator *c, const char *sweep, sky_error *e);
 sky_err sky_coordinator_priority(sky_coordinator *c, const char *sweep, int32_t priority,
                                  sky_error *e);
-/* Puts the quarantined trials of a sweep back (kind: sky_failure_kind, or -1 for all); *n (may be NULL)
- * counts them. */
+/* Puts the quarantined trials of a sweep back (kind: sky_failure_kind, or -1 for all); *n (may be
+ * NULL) counts them. */
 sky_err sky_coordinator_retry(sky_coordinator *c, const char *sweep, int kind, uint64_t *n,
                               sky_error *e);
 
@@ -137,10 +139,12 @@ typedef struct sky_coordinator_info {
     size_t n_workers, n_lost;         /* lost ones are among the workers */
 } sky_coordinator_info;
 
-/* sweep: a name, or "" or NULL for all. Everything lives in the arena. SKY_ENOTFOUND, SKY_ENOMEM. */
+/* sweep: a name, or "" or NULL for all. Everything lives in the arena. SKY_ENOTFOUND, SKY_ENOMEM.
+ */
 sky_err sky_coordinator_status(sky_coordinator *c, const char *sweep, sky_arena *arena,
                                sky_coordinator_info *out, sky_error *e);
-/* The same of one sweep by its id, cheap enough for a progress bar; names live until the next call. */
+/* The same of one sweep by its id, cheap enough for a progress bar; names live until the next call.
+ */
 sky_err sky_coordinator_sweep(sky_coordinator *c, int64_t sweep, sky_sweep_status *out);
 /* As JSON: docs/wire.md lists the keys. */
 void sky_coordinator_info_json(const sky_coordinator_info *info, sky_buf *b);

@@ -1,16 +1,17 @@
 /* The scheduler: which worker does what, as a pure state machine.
  *
- * Messages, time and the outcome of commits go in; actions come out of a queue. It does no I/O, reads no
- * clock and draws no random number that does not come from its seed: the same inputs give the same
- * actions. coordinator/coordinator.c carries the actions out, tests/sim/ does so under a fake clock.
+ * Messages, time and the outcome of commits go in; actions come out of a queue. It does no I/O,
+ * reads no clock and draws no random number that does not come from its seed: the same inputs give
+ * the same actions. coordinator/coordinator.c carries the actions out, tests/sim/ does so under a
+ * fake clock.
  *
- * It counts in sets of positions (base/ranges.h), so a sweep of 10^15 costs what its holes, leases and
- * failures cost. Every position of a sweep is, at any moment, either settled (recorded, rejected by
- * `where`, quarantined) or in exactly one place: waiting, waiting for a retry, in a group of suspects, or
- * left in one lease.
+ * It counts in sets of positions (base/ranges.h), so a sweep of 10^15 costs what its holes, leases
+ * and failures cost. Every position of a sweep is, at any moment, either settled (recorded,
+ * rejected by `where`, quarantined) or in exactly one place: waiting, waiting for a retry, in a
+ * group of suspects, or left in one lease.
  *
- * Any function that returns sky_err may return SKY_ENOMEM; the scheduler is then good for nothing but
- * sky_sched_free(). */
+ * Any function that returns sky_err may return SKY_ENOMEM; the scheduler is then good for nothing
+ * but sky_sched_free(). */
 #ifndef SKY_COORDINATOR_SCHED_H
 #define SKY_COORDINATOR_SCHED_H
 
@@ -73,13 +74,13 @@ typedef struct sky_sched_sweep {
     uint64_t recorded; /* rows among done */
 } sky_sched_sweep;
 
-/* Adds a sweep, or changes one: positions may grow or shrink, done and quarantined are ignored then.
- * SKY_ELIMIT: too many sweeps. */
+/* Adds a sweep, or changes one: positions may grow or shrink, done and quarantined are ignored
+ * then. SKY_ELIMIT: too many sweeps. */
 sky_err sky_sched_sweep_set(sky_sched *s, int64_t now_ns, const sky_sched_sweep *sweep);
 /* Attempts that the store says were charged to an open position of a new sweep. */
 sky_err sky_sched_sweep_charged(sky_sched *s, int64_t sweep, uint64_t position, uint32_t attempts);
-/* Running leases of a paused sweep end in peace; those of a cancelled one are revoked. The change is
- * announced by a SWEEP_STATE action unless there is none. SKY_ENOTFOUND. */
+/* Running leases of a paused sweep end in peace; those of a cancelled one are revoked. The change
+ * is announced by a SWEEP_STATE action unless there is none. SKY_ENOTFOUND. */
 sky_err sky_sched_sweep_state(sky_sched *s, int64_t now_ns, int64_t sweep, sky_sweep_state state,
                               const char *reason);
 sky_err sky_sched_sweep_priority(sky_sched *s, int64_t sweep, int32_t priority);
@@ -91,8 +92,8 @@ void sky_sched_sweep_remove(sky_sched *s, int64_t now_ns, int64_t sweep);
 
 /* ---- Events ---- */
 
-/* A message of the peer whose routing id is that session. Others than HELLO, RESULT, HEARTBEAT and BYE
- * are ignored. Actions may point into m: drain them before it goes away. */
+/* A message of the peer whose routing id is that session. Others than HELLO, RESULT, HEARTBEAT and
+ * BYE are ignored. Actions may point into m: drain them before it goes away. */
 sky_err sky_sched_message(sky_sched *s, int64_t now_ns, const sky_session *session,
                           const sky_msg *m);
 /* A message could not be delivered: the peer is not there, or does not read. */
@@ -101,13 +102,13 @@ sky_err sky_sched_peer_gone(sky_sched *s, int64_t now_ns, const sky_session *ses
 sky_err sky_sched_committed(sky_sched *s, int64_t now_ns);
 /* Nothing given out since the last commit was kept: takes it back and asks the workers again. */
 sky_err sky_sched_rolled_back(sky_sched *s, int64_t now_ns);
-/* Time passes. Call it at least four times per heartbeat: a longer gap shows that the coordinator itself
- * stood still, and nobody is lost until a full timeout later. */
+/* Time passes. Call it at least four times per heartbeat: a longer gap shows that the coordinator
+ * itself stood still, and nobody is lost until a full timeout later. */
 sky_err sky_sched_tick(sky_sched *s, int64_t now_ns);
 /* The caller did not read messages for a while (back-pressure): the same grace. */
 void sky_sched_gap(sky_sched *s, int64_t now_ns);
-/* The worker's results of that sweep are wrong (another build under the same version): no more leases of
- * it for this session. */
+/* The worker's results of that sweep are wrong (another build under the same version): no more
+ * leases of it for this session. */
 void sky_sched_exclude(sky_sched *s, const sky_session *session, int64_t sweep);
 /* A number that comes with every RECORD and FAIL of this worker; 0 at first. */
 void sky_sched_set_env(sky_sched *s, const sky_session *session, int64_t env);
@@ -164,8 +165,8 @@ typedef struct sky_action {
     };
 } sky_action;
 
-/* Takes the next action; what it points to is valid until the next call of any function but this. False
- * when there is none. */
+/* Takes the next action; what it points to is valid until the next call of any function but this.
+ * False when there is none. */
 bool sky_sched_next(sky_sched *s, sky_action *out);
 
 /* ---- For displays, back-pressure and tests ---- */

@@ -1,9 +1,9 @@
 /* The scheduler's state: only for coordinator/sched*.c and its tests.
  *
  * sched.c: life, messages, time, commits, the action queue. sched_sweep.c: sweeps and their states.
- * sched_worker.c: workers coming, going and coming back. sched_lease.c: who gets what, and how much.
- * sched_result.c: what became of leases. sched_sets.c: sets of positions and counts of attempts.
- * sched_info.c: displays and self-checks. */
+ * sched_worker.c: workers coming, going and coming back. sched_lease.c: who gets what, and how
+ * much. sched_result.c: what became of leases. sched_sets.c: sets of positions and counts of
+ * attempts. sched_info.c: displays and self-checks. */
 #ifndef SKY_COORDINATOR_SCHED_INTERNAL_H
 #define SKY_COORDINATOR_SCHED_INTERNAL_H
 
@@ -208,7 +208,8 @@ sky_range_list sky__copy_list(sky_sched *s, const sky_ranges *r); /* into the ar
 
 /* sched_sets.c */
 sky_ranges sky__view(const sky_range_list *l); /* borrows; not to be written */
-/* Removes from x what is in set; moves from `from` to out what is in x. False when out of memory. */
+/* Removes from x what is in set; moves from `from` to out what is in x. False when out of memory.
+ */
 bool sky__subtract(sky_ranges *x, const sky_ranges *set);
 bool sky__extract(sky_ranges *from, const sky_ranges *x, sky_ranges *out);
 bool sky__clip(sky_ranges *x, uint64_t end); /* drops what is at end or above */

@@ -1,10 +1,11 @@
 /* Leases: who gets what, and how much of it.
  *
- * Which sweep: the highest priority first, then the one that had the least cpu time. How much: what takes
- * about the target time by measured cost, growing step by step from one position, and shrinking towards
- * the end of the sweep so that all slots finish together. How many at once: what runs plus one more per
- * slot, so that no slot waits for the network; no more where what runs takes long anyway, because what
- * waits behind it could have run elsewhere. docs/decisions/leases.md has the reasons. */
+ * Which sweep: the highest priority first, then the one that had the least cpu time. How much: what
+ * takes about the target time by measured cost, growing step by step from one position, and
+ * shrinking towards the end of the sweep so that all slots finish together. How many at once: what
+ * runs plus one more per slot, so that no slot waits for the network; no more where what runs takes
+ * long anyway, because what waits behind it could have run elsewhere. docs/decisions/leases.md has
+ * the reasons. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -211,8 +212,8 @@ static bool fits(const sky__worker *w, const sky__sweep *sweep, uint32_t times)
             w->out_memory + sweep->memory_bytes <= times * w->memory_bytes);
 }
 
-/* A sweep that needs much of a worker at once would wait for ever behind many that need little: after a
- * while one worker is kept free for it. */
+/* A sweep that needs much of a worker at once would wait for ever behind many that need little:
+ * after a while one worker is kept free for it. */
 static bool reserve(sky_sched *s, sky__worker *w, sky__sweep *sweep)
 {
     if (sweep->n_leases)
@@ -310,7 +311,8 @@ static bool take_suspects(sky__sweep *sweep, uint64_t max, sky_ranges *out)
     return true;
 }
 
-/* Fills an empty set with what the worker should do next; leaves it empty if there is nothing for it. */
+/* Fills an empty set with what the worker should do next; leaves it empty if there is nothing for
+ * it. */
 static bool choose(sky_sched *s, sky__sweep *sweep, sky__worker *w, const sky__pair *p,
                    sky_ranges *out, bool *isolate)
 {

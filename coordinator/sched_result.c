@@ -65,10 +65,10 @@ void sky__charge_position(sky_sched *s, sky__sweep *sweep, sky__worker *w,
     sky__sweep_maybe_pause(s, sweep, f->reason);
 }
 
-/* Was this failure never charged before? Of a lease that the worker holds, or of one given out since this
- * coordinator knows the worker, surely not: sequence numbers tell copies apart. Of an older one it may
- * have been charged before a restart; where the store knows of no attempt it was not, and else the benefit
- * of the doubt costs one more try. */
+/* Was this failure never charged before? Of a lease that the worker holds, or of one given out
+ * since this coordinator knows the worker, surely not: sequence numbers tell copies apart. Of an
+ * older one it may have been charged before a restart; where the store knows of no attempt it was
+ * not, and else the benefit of the doubt costs one more try. */
 static bool is_first_report(const sky_sched *s, const sky__sweep *sweep, const sky__lease *l,
                             uint64_t lease, uint64_t position)
 {
@@ -86,8 +86,8 @@ static bool known_kind(uint32_t kind)
            kind == SKY_FAILURE_MEMORY;
 }
 
-/* Where a position is that is not in the reporting lease: taken out of the queue it waits in. False: it is
- * in another worker's lease, and stays there. */
+/* Where a position is that is not in the reporting lease: taken out of the queue it waits in.
+ * False: it is in another worker's lease, and stays there. */
 static bool unqueue_one(sky_sched *s, sky__sweep *sweep, uint64_t position)
 {
     uint64_t before = sweep->todo.count + sweep->retry.count + sweep->group_count;
@@ -126,7 +126,8 @@ static bool split(const sky_ranges *x, sky_ranges *low, sky_ranges *high)
     return ok;
 }
 
-/* One of these killed a batch. Halves of it go out, one position at a time, until the culprit is alone. */
+/* One of these killed a batch. Halves of it go out, one position at a time, until the culprit is
+ * alone. */
 static void take_suspects(sky_sched *s, sky__sweep *sweep, sky__worker *w, sky__lease *l,
                           const sky_msg_result *r)
 {

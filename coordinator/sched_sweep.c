@@ -121,8 +121,8 @@ bool sky__sweep_ready(const sky_sched *s, const sky__sweep *w)
 
 /* --- States --- */
 
-/* A sweep that (again) asks for workers starts level with the others, not with the credit of the time
- * when it asked for none. */
+/* A sweep that (again) asks for workers starts level with the others, not with the credit of the
+ * time when it asked for none. */
 static void join(sky_sched *s, sky__sweep *w)
 {
     bool found = false;

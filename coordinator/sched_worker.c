@@ -71,8 +71,9 @@ void sky__worker_free(sky__worker *w)
     free(w);
 }
 
-/* Forgets the worker that has been lost for longest. Should it come back after all, what it says of old
- * leases may have been said before: exact_from marks the leases of which that is sure not to be so. */
+/* Forgets the worker that has been lost for longest. Should it come back after all, what it says of
+ * old leases may have been said before: exact_from marks the leases of which that is sure not to be
+ * so. */
 static void evict(sky_sched *s)
 {
     sky__worker *w = s->lost.first;
@@ -137,8 +138,8 @@ static void leave(sky_sched *s, sky__worker *w)
         evict(s);
 }
 
-/* A worker took this position down with it, perhaps. Nobody is charged for that; but what has been seen
- * on so many dying workers is not left to kill one after another. */
+/* A worker took this position down with it, perhaps. Nobody is charged for that; but what has been
+ * seen on so many dying workers is not left to kill one after another. */
 static void count_loss(sky_sched *s, sky__worker *w, const sky_running_trial *t)
 {
     sky__lease *l = sky__lease_find(s, t->lease);
@@ -258,8 +259,8 @@ static sky__worker *welcome_new(sky_sched *s, const sky_session *session)
     return w;
 }
 
-/* A lease that the worker holds and that is not known: its own of before it was lost, or of before this
- * coordinator started. True: it goes on. */
+/* A lease that the worker holds and that is not known: its own of before it was lost, or of before
+ * this coordinator started. True: it goes on. */
 static bool adopt(sky_sched *s, sky__worker *w, const sky_held_lease *h)
 {
     sky__sweep *sweep = sky__sweep_find(s, h->sweep);
