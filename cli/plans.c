@@ -33,9 +33,15 @@ static size_t list_jobs(void *arg, const char **list, size_t max)
     return cli_job_names(list, max);
 }
 
+static sky_err load_plugin(void *arg, const char *path, sky_error *e)
+{
+    (void)arg;
+    return sky_plugin_load(path, e);
+}
+
 sky_job_lookup cli_job_lookup(void)
 {
-    return (sky_job_lookup){.find = find_job, .names = list_jobs};
+    return (sky_job_lookup){.find = find_job, .names = list_jobs, .load = load_plugin};
 }
 
 bool cli_read_plan(const cli_args *a, const char *path, sky_plan **out, int *code)

@@ -156,3 +156,12 @@ sky_err cli_canvas_png(cli_canvas **out, double width, double height, sky_error 
     *out = &p->base;
     return SKY_OK;
 }
+
+#ifdef __SANITIZE_ADDRESS__
+/* fontconfig keeps its configuration until the process ends; LeakSanitizer would call that a leak. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:libfontconfig\n";
+}
+#endif

@@ -93,3 +93,20 @@ space:
 objectives: [{y: min}]
 YAML
 }
+children() { # of a process, without procps
+    cat "/proc/$1/task/$1/children" 2>/dev/null
+}
+# coordinator DB [OPTIONS...]: starts one on any free port; sets $endpoint and $coordinator.
+coordinator() {
+    "$skyline" coordinator --db "$1" --listen tcp://127.0.0.1:0 "${@:2}" >listen.txt 2>>coordinator.log &
+    coordinator=$!
+    pids+=("$coordinator")
+    wait_for 10 grep -q tcp:// listen.txt
+    endpoint=$(awk '{print $NF}' listen.txt)
+    export SKYLINE_CONNECT=$endpoint
+}
+worker() { # [OPTIONS...]; sets $worker
+    "$skyline" worker "$@" 2>>worker.log &
+    worker=$!
+    pids+=("$worker")
+}

@@ -1,0 +1,52 @@
+# `skyline jobs`, `eval` and `check`.
+. "$(dirname "$0")/lib.sh"
+
+run 0 jobs && has "$out" '^noop ' && has "$out" '^gemm '
+run 0 jobs --names && has "$out" '^noop$'
+run 0 jobs --json && same "$(json "$out" 'sorted(d[0])')" \
+    "['metrics', 'name', 'open', 'parameters', 'source', 'summary', 'version']"
+run 0 jobs gemm && has "$out" '^dataflow +text +ws +ws\|os\|is' && has "$out" '^cycles .*min +exact'
+run 0 jobs gemm --json && same "$(json "$out" '[p["name"] for p in d["parameters"]][:3]')" "['m', 'n', 'k']"
+run 2 jobs gem && has "$err" 'did you mean gemm\?'
+
+run 0 eval noop x=2.5 --seed 7
+same "$(json "$out" 'sorted(d)')" "['job', 'metrics', 'params', 'seed', 'version', 'wall_s']"
+same "$(json "$out" 'd["metrics"]["y"]')" 2.5
+same "$(json "$out" 'd["seed"]')" 7
+run 0 eval noop x=-1e-300 && same "$(json "$out" 'd["metrics"]["y"]')" -1e-300
+run 0 eval fault x=3 && same "$(json "$out" 'd["metrics"]["y"]')" 7.0
+run 0 eval gemm m=128 n=128 k=128 rows=128 cols=128
+same "$(json "$out" 'd["metrics"]["macs"]')" 2097152
+run 0 eval fault x=3 -- && same "$(json "$out" 'd["params"]["crash"]')" 0
+run 2 eval noop x=abc && has "$err" "x: 'abc' is not a number"
+run 2 eval noop x && has "$err" 'is not key=value'
+run 2 eval noop xx=1 && has "$err" "no parameter 'xx' \(did you mean x\?\)"
+run 2 eval noop x=1 x=2 && has "$err" 'given twice'
+run 2 eval gemm dataflow=sw && has "$err" 'ws'
+run 2 eval gemm m=0
+run 2 eval gemm m=1.5 && has "$err" 'whole number'
+run 2 eval noop x=1 --seed -1 && has "$err" 'seed'
+run 2 eval nop && has "$err" 'did you mean noop\?'
+run 1 eval fault x=1 fail=1
+
+noop_sweep small 10
+run 0 check small.yaml && has "$out" '^points +10$' && has "$out" '^objectives +min y$'
+same "$(grep -c '^ *[0-9]' <<<"$out")" 5
+run 0 check small.yaml --points 3 --json
+same "$(json "$out" '[p["x"] for p in d["first"]]')" "[0.0, 1.0, 2.0]"
+run 0 check small.yaml --set x=[4,5] --json && same "$(json "$out" 'd["points"]')" 2
+noop_sweep holes 1000 'where: ["x % 4 = 0"]'
+run 0 check holes.yaml && has "$out" 'keeps 250$'
+noop_sweep nothing 10 'where: ["x < 0"]'
+run 1 check nothing.yaml && has "$err" 'rejects every point'
+noop_sweep big 10000000 'where: ["x % 2 = 0"]'
+run 0 check big.yaml --json && same "$(json "$out" 'd["kept_is_estimate"]')" True
+same "$(json "$out" '4.9e6 < d["kept"] < 5.1e6')" True
+sed 's/^job: noop/job: nop/' small.yaml >bad.yaml
+run 2 check bad.yaml && has "$err" "^bad.yaml:2:[0-9]+: .*noop"
+sed 's/^objectives/objectivs/' small.yaml >bad.yaml
+run 2 check bad.yaml && has "$err" "^bad.yaml:5:1: .*did you mean 'objectives'"
+printf 'name: [\n' >bad.yaml
+run 2 check bad.yaml && has "$err" '^bad.yaml:2:'
+run 2 check no-such-file.yaml && has "$err" 'no-such-file.yaml'
+finish
