@@ -7,6 +7,7 @@
 
 extern const sky_job sky__job_command;
 extern const sky_job sky__job_fault;
+extern const sky_job sky__job_flexsa;
 extern const sky_job sky__job_gemm;
 extern const sky_job sky__job_noop;
 

@@ -14,6 +14,7 @@
 static const sky_job *const builtin[] = {
     &sky__job_command,
     &sky__job_fault,
+    &sky__job_flexsa,
     &sky__job_gemm,
     &sky__job_noop,
 };
