@@ -1,0 +1,261 @@
+/* The jobs gemm and flexsa as Skyline sees them: columns in, columns out. */
+#include <criterion/criterion.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hw/network.h"
+#include "jobs/registry.h"
+
+enum { COLUMNS_MAX = 32 };
+
+typedef struct batch {
+    const sky_job *job;
+    sky_arena arena;
+    sky_job_ctx ctx;
+    sky_column params[COLUMNS_MAX], metrics[COLUMNS_MAX];
+    size_t n;
+} batch;
+
+static sky_column column(sky_arena *a, sky_type type, size_t n)
+{
+    sky_column c = {.type = type, .absent = sky_new(a, uint8_t, n)};
+    c.i = sky_new(a, int64_t, n); /* of one size with double and pointer */
+    return c;
+}
+
+static void open_batch(batch *b, const char *job, size_t n)
+{
+    *b = (batch){.job = sky_job_find(job), .n = n};
+    cr_assert_not_null(b->job);
+    sky_job_ctx_init(&b->ctx, &b->arena);
+    for (size_t p = 0; p < b->job->d.n_params; p++) {
+        b->params[p] = column(&b->arena, b->job->d.params[p].type, n);
+        for (size_t i = 0; i < n; i++)
+            sky_column_set(&b->params[p], i, &b->job->d.params[p].def);
+    }
+    for (size_t m = 0; m < b->job->d.n_metrics; m++) {
+        b->metrics[m] = column(&b->arena, b->job->d.metrics[m].type, n);
+    }
+}
+
+static size_t param(const batch *b, const char *name)
+{
+    for (size_t p = 0; p < b->job->d.n_params; p++) {
+        if (strcmp(b->job->d.params[p].name, name) == 0)
+            return p;
+    }
+    cr_assert_fail("no parameter %s", name);
+    abort();
+}
+
+/* Sets parameters of a row from "name=value name=value". */
+static void set(batch *b, size_t row, const char *text)
+{
+    char *copy = sky_arena_strdup(&b->arena, text);
+    for (char *word = strtok(copy, " "); word; word = strtok(NULL, " ")) {
+        char *value = strchr(word, '=');
+        *value++ = '\0';
+        size_t p = param(b, word);
+        sky_value v;
+        cr_assert_eq(sky_value_parse(b->job->d.params[p].type, value, &v), SKY_OK);
+        sky_column_set(&b->params[p], row, &v);
+    }
+}
+
+static void run(batch *b)
+{
+    sky_error e = {0};
+    cr_assert_eq(b->job->run_batch(&b->ctx, b->n, NULL, b->params, b->metrics, &e), SKY_OK, "%s",
+                 e.text);
+}
+
+static sky_value metric(const batch *b, size_t row, const char *name)
+{
+    for (size_t m = 0; m < b->job->d.n_metrics; m++) {
+        if (strcmp(b->job->d.metrics[m].name, name) == 0)
+            return sky_column_get(&b->metrics[m], row);
+    }
+    cr_assert_fail("no metric %s", name);
+    abort();
+}
+
+static double number(const batch *b, size_t row, const char *name)
+{
+    sky_value v = metric(b, row, name);
+    return sky_value_f64(&v);
+}
+
+Test(models, gemm)
+{
+    batch b;
+    open_batch(&b, "gemm", 3);
+    set(&b, 0, "m=12544 n=64 k=147 rows=32 cols=32 dataflow=ws timing=exposed");
+    set(&b, 1, "m=1 n=1 k=1 rows=1 cols=1 dataflow=os timing=exposed");
+    set(&b, 2, "m=4 n=5 k=6 rows=8 cols=8 dataflow=is");
+    run(&b);
+    cr_assert_eq(number(&b, 0, "cycles"), 126379);
+    cr_assert_eq(number(&b, 0, "macs"), 12544.0 * 64 * 147);
+    cr_assert_float_eq(number(&b, 0, "utilization"), 0.9119, 1e-4);
+    cr_assert_eq(number(&b, 1, "cycles"), 0);
+    cr_assert_eq(number(&b, 1, "utilization"), 1);
+    cr_assert_eq(number(&b, 2, "cycles"), 6 + 5 + 8 + 4 - 2); /* load k, stream n, leave */
+    sky_arena_free(&b.arena);
+}
+
+Test(models, flexsa_knows_every_network)
+{
+    const sky_job *job = sky_job_find("flexsa");
+    const char *const *names = sky_network_names(), *const *choices = job->d.params[0].choices;
+    for (size_t i = 0; names[i] || choices[i]; i++) {
+        cr_assert(names[i] && choices[i]);
+        cr_assert_str_eq(names[i], choices[i]);
+    }
+}
+
+/* The numbers of some points, bit by bit: they must be the same on every machine and with every compiler.
+ * A change here is a change of the job's version. */
+Test(models, flexsa_is_exact)
+{
+    static const struct {
+        const char *params;
+        int64_t cycles, gbuf_bytes, dram_bytes;
+        double pe_utilization, time_s, energy_j;
+    } golden[] = {
+#include "flexsa_golden.inc"
+    };
+    enum { N = sizeof golden / sizeof *golden };
+    batch b;
+    open_batch(&b, "flexsa", N);
+    for (size_t i = 0; i < N; i++)
+        set(&b, i, golden[i].params);
+    run(&b);
+    bool same = true;
+    for (size_t i = 0; i < N; i++) {
+        same = same && metric(&b, i, "cycles").i == golden[i].cycles &&
+               metric(&b, i, "gbuf_bytes").i == golden[i].gbuf_bytes &&
+               metric(&b, i, "dram_bytes").i == golden[i].dram_bytes &&
+               metric(&b, i, "pe_utilization").f == golden[i].pe_utilization &&
+               metric(&b, i, "time_s").f == golden[i].time_s &&
+               metric(&b, i, "energy_j").f == golden[i].energy_j;
+        /* What flexsa_golden.inc would hold now. */
+        fprintf(stderr, "{\"%s\", %" PRId64 ", %" PRId64 ", %" PRId64 ", %a, %a, %a},\n",
+                golden[i].params, metric(&b, i, "cycles").i, metric(&b, i, "gbuf_bytes").i,
+                metric(&b, i, "dram_bytes").i, metric(&b, i, "pe_utilization").f,
+                metric(&b, i, "time_s").f, metric(&b, i, "energy_j").f);
+    }
+    cr_assert(same, "numbers changed; see above");
+    sky_arena_free(&b.arena);
+}
+
+/* A row's result depends on its parameters alone, not on its neighbours in the batch. */
+Test(models, flexsa_rows_are_independent)
+{
+    static const char *const points[] = {
+        "width_kept=0.5",
+        "width_kept=0.5 organisation=4G4C",
+        "network=inception_v4 width_kept=0.5",
+        "network=resnet18",
+        "width_kept=0.5 batch=7 memory=hbm2",
+        "width_kept=0.37 phase=wgrad",
+    };
+    enum { N = sizeof points / sizeof *points };
+    batch all, one;
+    open_batch(&all, "flexsa", N);
+    for (size_t i = 0; i < N; i++)
+        set(&all, i, points[i]);
+    run(&all);
+    for (size_t i = 0; i < N; i++) {
+        open_batch(&one, "flexsa", 1);
+        set(&one, 0, points[i]);
+        run(&one);
+        for (size_t m = 0; m < one.job->d.n_metrics; m++) {
+            sky_value want = sky_column_get(&one.metrics[m], 0),
+                      got = sky_column_get(&all.metrics[m], i);
+            cr_assert(sky_value_equal(&want, &got), "%s: %s", points[i],
+                      one.job->d.metrics[m].name);
+        }
+        sky_arena_free(&one.arena);
+    }
+    sky_arena_free(&all.arena);
+}
+
+Test(models, flexsa_parts_add_up)
+{
+    batch b;
+    open_batch(&b, "flexsa", 4);
+    set(&b, 0, "width_kept=0.6 memory=hbm2");
+    set(&b, 1, "width_kept=0.6 memory=hbm2 phase=forward");
+    set(&b, 2, "width_kept=0.6 memory=hbm2 phase=dgrad");
+    set(&b, 3, "width_kept=0.6 memory=hbm2 phase=wgrad");
+    run(&b);
+    static const char *const sums[] = {"time_s",     "energy_j", "gbuf_bytes",
+                                       "dram_bytes", "macs",     "cycles"};
+    for (size_t i = 0; i < sizeof sums / sizeof *sums; i++) {
+        double parts = number(&b, 1, sums[i]) + number(&b, 2, sums[i]) + number(&b, 3, sums[i]);
+        cr_assert_float_eq(number(&b, 0, sums[i]), parts, 1e-12 * parts, "%s", sums[i]);
+    }
+    double energy = number(&b, 0, "energy_mac_j") + number(&b, 0, "energy_lbuf_j") +
+                    number(&b, 0, "energy_gbuf_j") + number(&b, 0, "energy_dram_j");
+    cr_assert_eq(number(&b, 0, "energy_j"), energy);
+    double gbuf = number(&b, 0, "gbuf_stationary_bytes") + number(&b, 0, "gbuf_moving_bytes") +
+                  number(&b, 0, "gbuf_output_bytes");
+    cr_assert_eq(number(&b, 0, "gbuf_bytes"), gbuf);
+    double shares = number(&b, 0, "fw_share") + number(&b, 0, "vsw_share") +
+                    number(&b, 0, "hsw_share") + number(&b, 0, "isw_share");
+    cr_assert_float_eq(shares, 1, 1e-12);
+    sky_arena_free(&b.arena);
+}
+
+Test(models, flexsa_details_add_up)
+{
+    batch b;
+    open_batch(&b, "flexsa", 1);
+    set(&b, 0, "width_kept=0.45");
+    run(&b);
+    sky_value params[COLUMNS_MAX];
+    for (size_t p = 0; p < b.job->d.n_params; p++)
+        params[p] = sky_column_get(&b.params[p], 0);
+    sky_buf csv = {0};
+    cr_assert_eq(b.job->details(&b.ctx, params, &csv, NULL), SKY_OK);
+    int lines = 0;
+    int64_t cycles = 0, macs = 0;
+    char *rest = NULL;
+    for (char *line = strtok_r(csv.data, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+        if (lines++ == 0) {
+            cr_assert_eq(strncmp(line, "layer,phase,", 12), 0, "%s", line);
+            continue;
+        }
+        char name[64], phase[16];
+        int64_t f[6];
+        int n = sscanf(line,
+                       "%63[^,],%15[^,],%" SCNd64 ",%" SCNd64 ",%" SCNd64 ",%" SCNd64 ",%" SCNd64
+                       ",%" SCNd64,
+                       name, phase, &f[0], &f[1], &f[2], &f[3], &f[4], &f[5]);
+        cr_assert_eq(n, 8, "%s", line);
+        macs += f[4];
+        cycles += f[5];
+    }
+    cr_assert_eq(lines, 1 + 3 * 54 - 1); /* the first layer has no data gradient */
+    cr_assert_eq(cycles, metric(&b, 0, "cycles").i);
+    cr_assert_eq(macs, metric(&b, 0, "macs").i);
+    sky_buf_free(&csv);
+    sky_arena_free(&b.arena);
+}
+
+Test(models, flexsa_refuses_odd_arrays)
+{
+    const sky_job *job = sky_job_find("flexsa");
+    sky_value params[COLUMNS_MAX];
+    for (size_t p = 0; p < job->d.n_params; p++)
+        params[p] = job->d.params[p].def;
+    sky_error e = {0};
+    cr_assert_eq(sky_job_check(job, params, &e), SKY_OK, "%s", e.text);
+    params[2] = sky_int(126);
+    cr_assert_eq(sky_job_check(job, params, &e), SKY_EINVAL);
+    cr_assert(strstr(e.text, "multiple of 4"), "%s", e.text);
+    params[2] = sky_int(4);
+    cr_assert_neq(sky_job_check(job, params, &e), SKY_OK);
+}
