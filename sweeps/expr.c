@@ -297,6 +297,8 @@ static sky_err check_one(sky__sql *s, const char *sql, size_t n_visible, sky_err
 {
     if (strlen(sql) > SKY__EXPRESSION_BYTES_MAX)
         return sky_fail(e, SKY_ELIMIT, "the expression is longer than allowed (16 KiB)");
+    if (sql[strspn(sql, " \t\r\n")] == '\0')
+        return sky_fail(e, SKY_EFORMAT, "found nothing; allowed is an expression");
     const char *problem = shape_problem(sql);
     if (problem)
         return sky_fail(e, SKY_EFORMAT, "\"%.120s\": %s", sql, problem);
