@@ -225,7 +225,8 @@ typedef struct sky_msg {
 const char *sky_msg_type_name(sky_msg_type t); /* "HELLO", ... */
 
 /* Appends the encoding (envelope with version, type, body) to out. SKY_ENOMEM; SKY_ELIMIT if it would be
- * longer than SKY_MSG_BYTES_MAX. Asserts what a decoder would refuse. */
+ * longer than SKY_MSG_BYTES_MAX. What a decoder would refuse is the caller's error: some of it is asserted
+ * always, all of it in debug and sanitizer builds. */
 sky_err sky_msg_encode(const sky_msg *m, sky_buf *out);
 
 /* Decodes and checks everything (lengths, limits, sorted ranges, column sizes, UTF-8 where a text is

@@ -274,80 +274,81 @@ static void fill_reply(Sky__Pb__Reply *out, const sky_msg_reply *m)
     out->json = text(m->json);
 }
 
-/* A zeroed body of the envelope, initialised as protobuf-c wants it. */
-#define NEW_BODY(field, T, init)                                                                   \
-    T *body = out->field = sky_new(arena, T, 1);                                                   \
+/* A body, initialised as protobuf-c wants it. */
+#define NEW_BODY(T, init)                                                                          \
+    T *body = sky_new(arena, T, 1);                                                                \
     if (!body)                                                                                     \
         return SKY_ENOMEM;                                                                         \
-    init(body)
+    init(body);                                                                                    \
+    *out = &body->base
 
-sky_err sky__msg_fill(Sky__Pb__Envelope *out, const sky_msg *m, sky_arena *arena)
+sky_err sky__msg_fill(ProtobufCMessage **out, const sky_msg *m, sky_arena *arena)
 {
     switch (m->type) {
     case SKY_MSG_HELLO: {
-        NEW_BODY(hello, Sky__Pb__Hello, sky__pb__hello__init);
+        NEW_BODY(Sky__Pb__Hello, sky__pb__hello__init);
         return fill_hello(body, &m->hello, arena);
     }
     case SKY_MSG_WELCOME: {
-        NEW_BODY(welcome, Sky__Pb__Welcome, sky__pb__welcome__init);
+        NEW_BODY(Sky__Pb__Welcome, sky__pb__welcome__init);
         body->store_uuid = text(m->welcome.store_uuid);
         body->epoch = m->welcome.epoch;
         body->heartbeat_ms = m->welcome.heartbeat_ms;
         return SKY_OK;
     }
     case SKY_MSG_WHO: {
-        NEW_BODY(who, Sky__Pb__Who, sky__pb__who__init);
+        NEW_BODY(Sky__Pb__Who, sky__pb__who__init);
         return SKY_OK;
     }
     case SKY_MSG_PLAN: {
-        NEW_BODY(plan, Sky__Pb__Plan, sky__pb__plan__init);
+        NEW_BODY(Sky__Pb__Plan, sky__pb__plan__init);
         body->sweep = m->plan.sweep;
         body->revision = m->plan.revision;
         body->text = text(m->plan.text);
         return SKY_OK;
     }
     case SKY_MSG_LEASE: {
-        NEW_BODY(lease, Sky__Pb__Lease, sky__pb__lease__init);
+        NEW_BODY(Sky__Pb__Lease, sky__pb__lease__init);
         return fill_lease(body, &m->lease, arena);
     }
     case SKY_MSG_REVOKE: {
-        NEW_BODY(revoke, Sky__Pb__Revoke, sky__pb__revoke__init);
+        NEW_BODY(Sky__Pb__Revoke, sky__pb__revoke__init);
         body->n_leases = m->revoke.n;
         body->leases = numbers(m->revoke.leases);
         return SKY_OK;
     }
     case SKY_MSG_RESULT: {
-        NEW_BODY(result, Sky__Pb__Result, sky__pb__result__init);
+        NEW_BODY(Sky__Pb__Result, sky__pb__result__init);
         return fill_result(body, &m->result, arena);
     }
     case SKY_MSG_ACK: {
-        NEW_BODY(ack, Sky__Pb__Ack, sky__pb__ack__init);
+        NEW_BODY(Sky__Pb__Ack, sky__pb__ack__init);
         body->n_seqs = m->ack.n;
         body->seqs = numbers(m->ack.seqs);
         return SKY_OK;
     }
     case SKY_MSG_HEARTBEAT: {
-        NEW_BODY(heartbeat, Sky__Pb__Heartbeat, sky__pb__heartbeat__init);
+        NEW_BODY(Sky__Pb__Heartbeat, sky__pb__heartbeat__init);
         return fill_heartbeat(body, &m->heartbeat, arena);
     }
     case SKY_MSG_STOP: {
-        NEW_BODY(stop, Sky__Pb__Stop, sky__pb__stop__init);
+        NEW_BODY(Sky__Pb__Stop, sky__pb__stop__init);
         body->now = m->stop.now;
         return SKY_OK;
     }
     case SKY_MSG_BYE: {
-        NEW_BODY(bye, Sky__Pb__Bye, sky__pb__bye__init);
+        NEW_BODY(Sky__Pb__Bye, sky__pb__bye__init);
         body->session = session(&m->bye.session);
         body->reason = text(m->bye.reason);
         return SKY_OK;
     }
     case SKY_MSG_REQUEST: {
-        NEW_BODY(request, Sky__Pb__Request, sky__pb__request__init);
+        NEW_BODY(Sky__Pb__Request, sky__pb__request__init);
         fill_request(body, &m->request);
         return SKY_OK;
     }
     case SKY_MSG_REPLY: {
-        NEW_BODY(reply, Sky__Pb__Reply, sky__pb__reply__init);
+        NEW_BODY(Sky__Pb__Reply, sky__pb__reply__init);
         fill_reply(body, &m->reply);
         return SKY_OK;
     }

@@ -16,9 +16,12 @@ enum {
     SKY__FAILURE_KINDS = 5
 }; /* sky_failure_kind of store/store.h, which wire/ may not include */
 
-/* Structs to protobuf-c's structs. Arrays live in the arena; numbers that already lie as the wire
+/* A message's body as protobuf-c's struct. Arrays live in the arena; numbers that already lie as the wire
  * wants them (columns of doubles) are borrowed. SKY_ENOMEM. */
-sky_err sky__msg_fill(Sky__Pb__Envelope *out, const sky_msg *m, sky_arena *arena);
+sky_err sky__msg_fill(ProtobufCMessage **out, const sky_msg *m, sky_arena *arena);
+/* Appends the envelope with that body. SKY_ENOMEM, SKY_ELIMIT. */
+sky_err sky__msg_pack(sky_buf *out, sky_msg_type type, const ProtobufCMessage *body,
+                      sky_arena *arena);
 sky_err sky__fill_column(Sky__Pb__Column *out, const sky_column *c, size_t n_rows,
                          sky_arena *arena);
 

@@ -247,6 +247,7 @@ Test(msg_limits, results)
         result.wall_s = &wall_s[i];
         expect(&e, SKY_EFORMAT, "no time");
     }
+    result.wall_s = wall_s;
     result.n_wall_s = 2;
     expect(&e, SKY_EFORMAT, "wall times");
     result.n_wall_s = 0;
