@@ -7,6 +7,9 @@ target_compile_options(sky_flags INTERFACE -Wall -Wextra -Wshadow -Wstrict-proto
   -Wmissing-prototypes -Wpointer-arith -Wcast-qual -Wvla -Wundef -Wformat=2 -fno-math-errno
   -ffp-contract=off # a*b+c rounds the same on every machine: exact metrics are bit-identical
   $<$<BOOL:${SKY_WERROR}>:-Werror>)
+if(SKY_FUZZ) # coverage of the modules too, else the fuzzer sees only its target's own branches
+  target_compile_options(sky_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
 if(SKY_SANITIZE)
   target_compile_options(sky_flags INTERFACE -fsanitize=${SKY_SANITIZE} -fno-omit-frame-pointer
     -fno-sanitize-recover=all)
