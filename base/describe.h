@@ -55,6 +55,7 @@ const char *sky_metric_class_name(sky_metric_class c); /* "exact", "tolerance", 
 enum {
     SKY_PARAMS_MAX = 256, /* SQLite's default column limit is 2,000; this leaves room for both */
     SKY_METRICS_MAX = 512,
+    SKY_OBJECTIVES_MAX = 16, /* beyond a handful nearly every point is on the front anyway */
 };
 
 /* An SQL expression of a sweep: a derived metric has a name; `where` and constraints have "". */

@@ -18,8 +18,6 @@
 #include "base/describe.h"
 #include "base/err.h"
 
-enum { SKY_OBJECTIVES_MAX = 16 }; /* beyond a handful nearly every point is on the front anyway */
-
 /* True if a dominates b. False if either holds a NaN. */
 bool sky_dominates(const double *a, const double *b, size_t k, const sky_goal *goals);
 

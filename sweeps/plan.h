@@ -42,7 +42,6 @@ enum {
     SKY_SWEEP_FILE_BYTES_MAX = 64 << 20, /* lists of points live in the file */
     SKY_AXES_MAX = 256,
     SKY_EXPRESSIONS_MAX = 256,
-    SKY_OBJECTIVES_MAX = 16,
 };
 #define SKY_POINTS_MAX (UINT64_C(1) << 62) /* points x repeats stays a signed 64-bit number */
 
