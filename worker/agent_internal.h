@@ -1,4 +1,4 @@
-/* The agent's state: only for worker/agent*.c and its tests.
+/* The agent's state: only for the agent and its tests.
  *
  * agent.c: life, messages, time, the action queue. agent_slots.c: leases and executors.
  * agent_results.c: what is kept until it is acknowledged. */

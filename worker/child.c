@@ -182,7 +182,7 @@ static void report_death(sky__child *c, int64_t status, int sig)
     sky_arena_free(&arena);
 }
 
-static void on_exit(uv_process_t *p, int64_t status, int sig)
+static void on_child_exit(uv_process_t *p, int64_t status, int sig)
 {
     sky__child *c = p->data;
     c->exited = true;
@@ -436,7 +436,7 @@ static sky_err spawn(sky__child *c, const sky__child_options *o, const int their
         {.flags = UV_INHERIT_FD, .data.fd = theirs[1]},
     };
     uv_process_options_t options = {
-        .exit_cb = on_exit,
+        .exit_cb = on_child_exit,
         .file = o->program ? o->program : "/proc/self/exe",
         .args = make_args(o, &arena),
         .env = make_environment(c, &arena),

@@ -120,16 +120,30 @@ bool sky__executor_send(sky__executor *x)
     return true;
 }
 
+/* Waits until the channel has something; false when the executor was told to end. */
+static bool wait_readable(const sky__executor *x)
+{
+    /* The signal that says so may come between the check and the wait: it is held back until the wait,
+     * which it then ends. */
+    sigset_t held, before;
+    sigemptyset(&held);
+    sigaddset(&held, SIGTERM);
+    sigaddset(&held, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &held, &before);
+    struct pollfd p = {.fd = x->fd, .events = POLLIN};
+    bool stopping = sky__executor_stopping(x);
+    if (!stopping)
+        ppoll(&p, 1, NULL, &before);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return !stopping && !sky__executor_stopping(x);
+}
+
 /* Reads len bytes; false at the channel's end, or when the executor was told to end. */
 static bool read_all(const sky__executor *x, void *bytes, size_t len)
 {
     char *at = bytes;
     while (len > 0) {
-        struct pollfd p = {.fd = x->fd, .events = POLLIN};
-        /* A signal ends poll(), even with SA_RESTART: a SIGTERM ends an idle executor. */
-        if (poll(&p, 1, -1) < 0 && errno != EINTR)
-            return false;
-        if (sky__executor_stopping(x))
+        if (!wait_readable(x))
             return false;
         ssize_t n = recv(x->fd, at, len, MSG_DONTWAIT);
         if (n < 0 && (errno == EINTR || errno == EAGAIN))
@@ -172,6 +186,8 @@ static void free_plan(sky__executor *x)
     sky_arena_free(&x->perm);
     x->filter = NULL;
     x->plan = NULL;
+    x->d = NULL;
+    x->job = NULL;
 }
 
 static sky_err set_up(sky__executor *x, const sky_msg_plan *m, sky_error *e)

@@ -96,7 +96,7 @@ static bool lease_has_more(const sky__executor *x)
 }
 
 /* The next positions of the lease, at most max. */
-static size_t take_positions(sky__executor *x, size_t max)
+static size_t take_positions(sky__executor *x, uint64_t *positions, size_t max)
 {
     size_t n = 0;
     while (n < max && lease_has_more(x)) {
@@ -104,7 +104,7 @@ static size_t take_positions(sky__executor *x, size_t max)
         uint64_t at = r->begin + x->next_offset;
         uint64_t here = r->end - at < max - n ? r->end - at : max - n;
         for (uint64_t i = 0; i < here; i++)
-            x->positions[n++] = at + i;
+            positions[n++] = at + i;
         x->next_offset += here;
         if (at + here == r->end) {
             x->next_range++;
@@ -437,9 +437,10 @@ static size_t chunk_rows(sky__executor *x)
 /* No trial can run here: a few are charged, so that the sweep shows why, the rest goes back. */
 static void fail_setup(sky__executor *x)
 {
-    size_t n = take_positions(x, SKY__SETUP_FAILURES_MAX);
+    uint64_t positions[SKY__SETUP_FAILURES_MAX];
+    size_t n = take_positions(x, positions, SKY__SETUP_FAILURES_MAX);
     for (size_t k = 0; k < n; k++)
-        sky__part_fail(x, x->positions[k], x->setup.text, NULL);
+        sky__part_fail(x, positions[k], x->setup.text, NULL);
 }
 
 bool sky__executor_lease(sky__executor *x, const sky_msg_lease *l)
@@ -453,7 +454,7 @@ bool sky__executor_lease(sky__executor *x, const sky_msg_lease *l)
     while (x->setup.code == SKY_OK && lease_has_more(x)) {
         if (sky__executor_stopping(x) || atomic_load(&x->page->drain))
             break;
-        size_t n = take_positions(x, chunk_rows(x));
+        size_t n = take_positions(x, x->positions, chunk_rows(x));
         n = decode_chunk(x, n);
         if (n > 0 && x->job->run_batch)
             run_batch(x, n);

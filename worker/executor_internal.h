@@ -1,4 +1,4 @@
-/* The executor's state: only for worker/executor*.c and its tests.
+/* The executor's state: only for the executor and its tests.
  *
  * executor.c: the process and its channel. executor_eval.c: a lease, chunk by chunk.
  * executor_part.c: the result being gathered. executor_ctx.c: what a job may ask for. */

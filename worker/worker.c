@@ -140,7 +140,7 @@ static void remove_checkpoints(sky_worker *w, const sky_msg_result *r, const cha
 
 /* --- Actions --- */
 
-static void send(sky_worker *w, const sky_msg *m)
+static void send_message(sky_worker *w, const sky_msg *m)
 {
     sky_buf_reset(&w->out);
     sky_err err = sky_msg_encode(m, &w->out);
@@ -188,7 +188,7 @@ static void kill_child(sky_worker *w, const sky_agent_action *a)
 static void act(sky_worker *w, const sky_agent_action *a, int *code, sky_buf *reason)
 {
     switch (a->kind) {
-    case SKY_AGENT_SEND: send(w, a->msg); break;
+    case SKY_AGENT_SEND: send_message(w, a->msg); break;
     case SKY_AGENT_START: start(w, a); break;
     case SKY_AGENT_RUN:
         if (w->children[a->slot])

@@ -1,4 +1,4 @@
-/* The worker's parts: only for worker/*.c and its tests.
+/* The worker's parts: only for this folder and its tests.
  *
  * worker.c: loop, link, timer. child.c: one executor process. probe.c: what the machine has. */
 #ifndef SKY_WORKER_WORKER_INTERNAL_H
