@@ -10,7 +10,7 @@ static sky_err check_trial(sky_store *s, int64_t sweep, uint64_t trial, sky_erro
     sky__sweep *w = NULL;
     if (trial > INT64_MAX)
         return sky_fail(e, SKY_ELIMIT, "trial %llu is past 2^63", (unsigned long long)trial);
-    sky_err err = sky__begin(s, e);
+    sky_err err = sky__txn_begin(s, e);
     return err == SKY_OK ? sky__sweep_get(s, sweep, &w, e) : err;
 }
 
@@ -36,7 +36,7 @@ sky_err sky_store_curve(sky_store *s, int64_t sweep, uint64_t trial, int64_t ste
         err = sky__run(s, q, e, "storing a curve");
         s->pending_bytes += 40;
     }
-    return sky__end(s, err, e);
+    return sky__txn_end(s, err, e);
 }
 
 /* The sizes of the trial's other artifacts. */
@@ -88,7 +88,7 @@ sky_err sky_store_artifact(sky_store *s, int64_t sweep, uint64_t trial, const ch
         err = sky__run(s, q, e, "storing an artifact");
         sqlite3_clear_bindings(q);
     }
-    return sky__end(s, err, e);
+    return sky__txn_end(s, err, e);
 }
 
 /* Finds or adds it. */
@@ -130,7 +130,7 @@ sky_err sky_store_env(sky_store *s, const char *json, int64_t *id, sky_error *e)
         return sky_fail(e, SKY_ELIMIT, "an environment of %zu bytes: at most %d are allowed",
                         strlen(json), SKY__ENV_BYTES_MAX);
     int64_t found = 0;
-    sky_err err = sky__begin(s, e);
+    sky_err err = sky__txn_begin(s, e);
     if (err != SKY_OK)
         return err;
     err = env_id(s, json, &found, e);
@@ -142,5 +142,5 @@ sky_err sky_store_env(sky_store *s, const char *json, int64_t *id, sky_error *e)
     }
     if (err == SKY_OK)
         *id = found;
-    return sky__end(s, err, e);
+    return sky__txn_end(s, err, e);
 }

@@ -178,7 +178,7 @@ sky_err sky_store_fail(sky_store *s, const sky_failure *f, sky_error *e)
     bool recorded = false;
     if (f->position > INT64_MAX || f->trial > INT64_MAX)
         return sky_fail(e, SKY_ELIMIT, "trial %llu is past 2^63", (unsigned long long)f->trial);
-    sky_err err = sky__begin(s, e);
+    sky_err err = sky__txn_begin(s, e);
     if (err == SKY_OK)
         err = sky__sweep_get(s, f->sweep, &w, e);
     if (err != SKY_OK)
@@ -186,7 +186,7 @@ sky_err sky_store_fail(sky_store *s, const sky_failure *f, sky_error *e)
     err = is_recorded(s, w, f->trial, &recorded, e);
     if (err == SKY_OK && !recorded) /* a result counts more than a failure that came late */
         err = store_failure(s, w, f, e);
-    return sky__end(s, err, e);
+    return sky__txn_end(s, err, e);
 }
 
 /* Positions of sql's rows (sweep, then from and up to a position) that are in the set. */
@@ -263,7 +263,7 @@ sky_err sky_store_retry(sky_store *s, int64_t sweep, int kind, sky_ranges *posit
     sky__spans found = {0};
     uint64_t gone = 0;
     bool row = true;
-    sky_err err = sky__begin(s, e);
+    sky_err err = sky__txn_begin(s, e);
     if (err == SKY_OK)
         err = sky__sweep_get(s, sweep, &w, e);
     if (err != SKY_OK)
@@ -300,7 +300,7 @@ sky_err sky_store_retry(sky_store *s, int64_t sweep, int kind, sky_ranges *posit
         sky_ranges_free(positions_out);
         *positions_out = out;
     }
-    return sky__end(s, err, e);
+    return sky__txn_end(s, err, e);
 }
 
 sky_err sky_store_attempts(sky_store *s, int64_t sweep,

@@ -200,7 +200,7 @@ sky_err sky_store_record(sky_store *s, const sky_record *r, uint64_t *duplicates
     e = e ? e : &own;
     uint64_t copies = 0, different = 0;
     sky__sweep *w = NULL;
-    sky_err err = sky__begin(s, e);
+    sky_err err = sky__txn_begin(s, e);
     if (err == SKY_OK)
         err = sky__sweep_get(s, r->sweep, &w, e);
     if (err == SKY_OK)
@@ -225,5 +225,5 @@ sky_err sky_store_record(sky_store *s, const sky_record *r, uint64_t *duplicates
         *duplicates = copies;
     if (err == SKY_OK && differing)
         *differing = different;
-    return sky__end(s, err, e);
+    return sky__txn_end(s, err, e);
 }

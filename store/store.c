@@ -104,9 +104,9 @@ static sky_err open_writer(sky_store *s, const sky_store_options *o, sky_error *
         err = sky__schema_open(s, e);
     if (err != SKY_OK)
         return err;
-    err = sky__begin(s, e);
+    err = sky__txn_begin(s, e);
     if (err == SKY_OK)
-        err = sky__end(s, sky__commits_compact(s, e), e);
+        err = sky__txn_end(s, sky__commits_compact(s, e), e);
     return err == SKY_OK ? sky_store_commit(s, NULL, e) : err;
 }
 
@@ -214,7 +214,7 @@ sky_err sky_store_next_epoch(sky_store *s, uint32_t *epoch, sky_error *e)
     sky_error own = {0};
     e = e ? e : &own;
     const bool alone = !s->in_transaction && !s->broken;
-    sky_err err = sky__begin(s, e);
+    sky_err err = sky__txn_begin(s, e);
     if (err != SKY_OK)
         return err;
     int64_t value = 0;
@@ -224,7 +224,7 @@ sky_err sky_store_next_epoch(sky_store *s, uint32_t *epoch, sky_error *e)
         err = sky__int(s, "SELECT value FROM sky_meta WHERE key = 'epoch'", &value, e);
     if (err == SKY_OK && (value <= 0 || value > UINT32_MAX))
         err = sky_fail(e, SKY_EFORMAT, "%s: sky_meta's 'epoch' is %lld", s->path, (long long)value);
-    err = sky__end(s, err, e);
+    err = sky__txn_end(s, err, e);
     /* A lease that leaves with this number must not be given again by the next coordinator. */
     if (err == SKY_OK && alone)
         err = sky_store_commit(s, NULL, e);

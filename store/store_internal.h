@@ -112,9 +112,9 @@ char *sky__column_dup(sqlite3_stmt *q, int column,
 
 /* ---- transaction.c ---- */
 
-sky_err sky__begin(sky_store *s, sky_error *e);
+sky_err sky__txn_begin(sky_store *s, sky_error *e);
 /* Ends a writing call: on error rolls everything back and marks the store broken. Returns err. */
-sky_err sky__end(sky_store *s, sky_err err, sky_error *e);
+sky_err sky__txn_end(sky_store *s, sky_err err, sky_error *e);
 void sky__statements_free(sky_store *s);
 
 /* ---- sweep_rows.c ---- */

@@ -328,7 +328,7 @@ sky_err sky_store_sweep_create(sky_store *s, const sky_sweep_spec *spec, int64_t
     int64_t made = 0;
     sky_err err = sky__spec_check(spec, e);
     if (err == SKY_OK)
-        err = sky__begin(s, e);
+        err = sky__txn_begin(s, e);
     if (err == SKY_OK)
         err = check_free(s, spec->name, e);
     if (err != SKY_OK)
@@ -341,7 +341,7 @@ sky_err sky_store_sweep_create(sky_store *s, const sky_sweep_spec *spec, int64_t
         err = sky__meta_write(s, made, spec, true, e);
     if (err == SKY_OK)
         *id = made;
-    return sky__end(s, err, e);
+    return sky__txn_end(s, err, e);
 }
 
 sky_err sky_store_sweep_update(sky_store *s, int64_t id, const sky_sweep_spec *spec, sky_error *e)
@@ -351,7 +351,7 @@ sky_err sky_store_sweep_update(sky_store *s, int64_t id, const sky_sweep_spec *s
     sky__sweep *w = NULL;
     sky_err err = sky__spec_check(spec, e);
     if (err == SKY_OK)
-        err = sky__begin(s, e);
+        err = sky__txn_begin(s, e);
     if (err == SKY_OK)
         err = sky__sweep_get(s, id, &w, e);
     if (err == SKY_OK && strcmp(w->name, spec->name) != 0)
@@ -380,7 +380,7 @@ sky_err sky_store_sweep_update(sky_store *s, int64_t id, const sky_sweep_spec *s
         sqlite3_bind_int64(q, 5, sky_wall_ms());
         err = sky__run(s, q, e, "changing a sweep");
     }
-    return sky__end(s, err, e);
+    return sky__txn_end(s, err, e);
 }
 
 /* Runs an UPDATE of one sweep's row, whose first parameter is the id. */
@@ -399,7 +399,7 @@ sky_err sky_store_sweep_state(sky_store *s, int64_t id, sky_sweep_state state, c
 {
     sky_error own = {0};
     e = e ? e : &own;
-    sky_err err = sky__begin(s, e);
+    sky_err err = sky__txn_begin(s, e);
     if (err != SKY_OK)
         return err;
     sqlite3_stmt *q = sky__stmt(
@@ -410,14 +410,14 @@ sky_err sky_store_sweep_state(sky_store *s, int64_t id, sky_sweep_state state, c
         sqlite3_bind_int64(q, 4, sky_wall_ms());
         err = update_row(s, q, id, e);
     }
-    return err == SKY_ENOTFOUND ? err : sky__end(s, err, e);
+    return err == SKY_ENOTFOUND ? err : sky__txn_end(s, err, e);
 }
 
 sky_err sky_store_sweep_priority(sky_store *s, int64_t id, int32_t priority, sky_error *e)
 {
     sky_error own = {0};
     e = e ? e : &own;
-    sky_err err = sky__begin(s, e);
+    sky_err err = sky__txn_begin(s, e);
     if (err != SKY_OK)
         return err;
     sqlite3_stmt *q =
@@ -427,5 +427,5 @@ sky_err sky_store_sweep_priority(sky_store *s, int64_t id, int32_t priority, sky
         sqlite3_bind_int64(q, 3, sky_wall_ms());
         err = update_row(s, q, id, e);
     }
-    return err == SKY_ENOTFOUND ? err : sky__end(s, err, e);
+    return err == SKY_ENOTFOUND ? err : sky__txn_end(s, err, e);
 }

@@ -29,7 +29,7 @@ static void notice_lost(sky_store *s)
     abandon(s);
 }
 
-sky_err sky__begin(sky_store *s, sky_error *e)
+sky_err sky__txn_begin(sky_store *s, sky_error *e)
 {
     if (!s->writer)
         return sky_fail(e, SKY_EPERM, "%s is open for reading only", s->path);
@@ -47,7 +47,7 @@ sky_err sky__begin(sky_store *s, sky_error *e)
     return err;
 }
 
-sky_err sky__end(sky_store *s, sky_err err, sky_error *e)
+sky_err sky__txn_end(sky_store *s, sky_err err, sky_error *e)
 {
     if (err == SKY_OK)
         return SKY_OK;
