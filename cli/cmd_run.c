@@ -303,7 +303,7 @@ static sky_err start(run *r, sky_plan **plan, sky_error *e)
         return SKY_OK;
     }
     if (r->progress.mode != CLI_PROGRESS_NONE)
-        cli_livefront_open(&r->front, r->store, s.name);
+        cli_livefront_start(&r->front, r->store, s.name);
     uv_timer_start(&r->tick, on_tick, TICK_MS, TICK_MS);
     return start_worker(r, e);
 }
@@ -352,16 +352,18 @@ static int run_plan(run *r, sky_plan *plan)
         if (r->phase != CLOSED)
             close_all(r);
         uv_run(&r->loop, UV_RUN_DEFAULT);
+        cli_livefront_stop(r->front);
         cli_progress_end(&r->progress);
         cli_fail(r->args, &e);
         code = err == SKY_ECONFLICT ? CLI_USAGE : CLI_FAILURE;
     } else {
         uv_run(&r->loop, UV_RUN_DEFAULT);
+        cli_livefront_stop(r->front);
+        r->front = NULL;
         cli_progress_end(&r->progress);
         code = report(r, name);
     }
     uv_loop_close(&r->loop);
-    cli_livefront_close(r->front);
     sky_plan_free(plan);
     free(name);
     return code;
