@@ -52,8 +52,8 @@ static sky_err parse_roles(sky_role *out, char *list, const char *path, sky_erro
         roles |= role;
     }
     if (!roles)
-        return sky_fail(e, SKY_EFORMAT, "%s: 'roles' needs at least one; to shut a key out, delete it",
-                        path);
+        return sky_fail(e, SKY_EFORMAT,
+                        "%s: 'roles' needs at least one; to shut a key out, delete it", path);
     *out = (sky_role)roles;
     return SKY_OK;
 }

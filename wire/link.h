@@ -25,14 +25,15 @@ typedef struct sky_peer { /* a ROUTER's routing id */
 } sky_peer;
 
 /* bytes are borrowed until the callback returns. role: what the peer's key allows (ROLE_ALL over ipc). */
-typedef void (*sky_hub_fn)(void *arg, const sky_peer *peer, sky_role role, const void *bytes, size_t len);
+typedef void (*sky_hub_fn)(void *arg, const sky_peer *peer, sky_role role, const void *bytes,
+                           size_t len);
 /* Called after each drained batch of messages, when the socket has nothing more for now or the turn's
  * bound is reached: the moment to decide and to commit. */
 typedef void (*sky_idle_fn)(void *arg);
 
 typedef struct sky_hub_options {
     uv_loop_t *loop;
-    const char *endpoint;  /* tcp://host:port (port 0 or *: any free one) or ipc://path */
+    const char *endpoint;    /* tcp://host:port (port 0 or *: any free one) or ipc://path */
     const sky_keyring *keys; /* required for tcp; ipc needs a private (0700) folder and no keys */
     sky_hub_fn on_message;
     sky_idle_fn on_idle; /* may be NULL */
@@ -55,7 +56,7 @@ typedef void (*sky_link_fn)(void *arg, const void *bytes, size_t len);
 typedef struct sky_link_options {
     uv_loop_t *loop;
     const char *endpoint;
-    const sky_keyring *keys;  /* as for the hub */
+    const sky_keyring *keys; /* as for the hub */
     /* Routing id of at most SKY_PEER_BYTES_MAX bytes. NULL, a new one per connection, is right for what
      * reconnects: with a fixed one the hub ignores a new connection until it has noticed that the old one
      * is dead. */

@@ -36,11 +36,11 @@ typedef enum sky_msg_type {
     SKY_MSG_HELLO = 1, /* worker -> coordinator: who I am and what I still hold */
     SKY_MSG_WELCOME,   /* coordinator -> worker */
     SKY_MSG_WHO,       /* coordinator -> worker: I do not know you, say HELLO */
-    SKY_MSG_PLAN,      /* coordinator -> worker -> executor: a sweep's plan, before its first lease */
-    SKY_MSG_LEASE,     /* coordinator -> worker -> executor */
-    SKY_MSG_REVOKE,    /* coordinator -> worker: forget these leases */
-    SKY_MSG_RESULT,    /* executor -> worker -> coordinator */
-    SKY_MSG_ACK,       /* coordinator -> worker: these results are durable */
+    SKY_MSG_PLAN,   /* coordinator -> worker -> executor: a sweep's plan, before its first lease */
+    SKY_MSG_LEASE,  /* coordinator -> worker -> executor */
+    SKY_MSG_REVOKE, /* coordinator -> worker: forget these leases */
+    SKY_MSG_RESULT, /* executor -> worker -> coordinator */
+    SKY_MSG_ACK,    /* coordinator -> worker: these results are durable */
     SKY_MSG_HEARTBEAT, /* worker -> coordinator */
     SKY_MSG_STOP,      /* coordinator -> worker: finish and exit */
     SKY_MSG_BYE,       /* worker -> coordinator: I am leaving */
@@ -73,7 +73,8 @@ typedef struct sky_msg_hello {
     uint64_t memory_bytes;
     const sky_job_version *jobs;
     size_t n_jobs;
-    bool open_plugins;       /* may load a plug-in that a plan names (a worker of `run`, or --allow-plugins) */
+    bool
+        open_plugins; /* may load a plug-in that a plan names (a worker of `run`, or --allow-plugins) */
     const char *environment; /* JSON */
     const char *store_uuid;  /* of the store that the held leases are of; "" if none */
     const sky_held_lease *leases;
@@ -142,8 +143,8 @@ typedef struct sky_msg_result {
     uint64_t values_hash;      /* sky_columns_hash() of the parameter values of ok's rows */
     const sky_column *metrics; /* n_metrics columns of sky_range_list_count(&ok) rows */
     size_t n_metrics;
-    const float *wall_s;       /* per row of ok; NULL: unknown */
-    uint64_t busy_ns;          /* executor time that this took */
+    const float *wall_s; /* per row of ok; NULL: unknown */
+    uint64_t busy_ns;    /* executor time that this took */
     const sky_curve_step *curve;
     size_t n_curve;
     const sky_artifact *artifacts;
@@ -185,8 +186,8 @@ typedef enum sky_request_kind {
     SKY_REQUEST_RESUME,
     SKY_REQUEST_CANCEL,
     SKY_REQUEST_RETRY,
-    SKY_REQUEST_PRIORITY,   /* number */
-    SKY_REQUEST_SHUTDOWN,   /* stop the coordinator cleanly */
+    SKY_REQUEST_PRIORITY, /* number */
+    SKY_REQUEST_SHUTDOWN, /* stop the coordinator cleanly */
 } sky_request_kind;
 
 typedef struct sky_msg_request {
