@@ -281,7 +281,8 @@ static void acknowledge(sky_sched *s, sky__worker *w)
             s->out_of_memory = true;
             return;
         }
-        memcpy(seqs, w->acks + at, n * sizeof *seqs);
+        for (size_t i = 0; i < n; i++)
+            seqs[i] = w->acks[at + i].seq;
         sky_msg ack = {.type = SKY_MSG_ACK, .ack = {.seqs = seqs, .n = n}};
         sky__send(s, &w->session, &ack);
     }
@@ -311,6 +312,7 @@ sky_err sky_sched_committed(sky_sched *s, int64_t now_ns)
         sky__attempts_drop_in(&w->attempts, &w->pending);
         sky_ranges_clear(&w->pending);
         w->pending_recorded = w->pending_holes = 0;
+        w->announced = false;
         sky__sweep_maybe_done(s, w);
     }
     return sky__end(s);
@@ -327,7 +329,7 @@ static void uncharge(sky_sched *s, const sky__charge *c)
         bool ok = sky_ranges_remove(&w->bad, c->position, c->position + 1) != UINT64_MAX &&
                   sky_ranges_add(&one, c->position, c->position + 1) != UINT64_MAX;
         if (ok)
-            sky__sweep_put_back(s, w, &one);
+            sky__sweep_reopen(s, w, &one);
         else
             s->out_of_memory = true;
         sky_ranges_free(&one);
@@ -344,7 +346,8 @@ static void forget_results(sky_sched *s)
         w->ack_next = NULL;
         w->ack_listed = false;
         for (size_t i = 0; i < w->n_acks; i++) {
-            if (sky_ranges_remove(&w->seen, w->acks[i], w->acks[i] + 1) == UINT64_MAX)
+            uint64_t seq = w->acks[i].seq;
+            if (w->acks[i].fresh && sky_ranges_remove(&w->seen, seq, seq + 1) == UINT64_MAX)
                 s->out_of_memory = true;
         }
         w->n_acks = 0;
@@ -367,8 +370,10 @@ sky_err sky_sched_rolled_back(sky_sched *s, int64_t now_ns)
         w->pending_recorded = w->pending_holes = 0;
         if (!sky_ranges_remove_all(&w->done, &back))
             s->out_of_memory = true;
-        sky__sweep_put_back(s, w, &back);
+        sky__sweep_reopen(s, w, &back);
         sky_ranges_free(&back);
+        if (w->announced)
+            sky__sweep_announce(s, w);
     }
     while (s->n_charges)
         uncharge(s, &s->charges[--s->n_charges]);

@@ -18,10 +18,10 @@ enum {
     SKY__RETURNS_SHIFT_MAX = 7, /* back-off after leases that came back untried: 50 ms to 6.4 s */
 };
 #define SKY__MS             INT64_C(1000000)
-#define SKY__LONG_NS        INT64_C(1000000000) /* a lease of that length needs no second one queued */
+#define SKY__LONG_NS        INT64_C(1000000000) /* a lease that long needs none queued */
 #define SKY__SAME_WORKER_NS INT64_C(1000000000)  /* how long a retry waits for another worker */
 #define SKY__RETRY_DUE_NS   INT64_C(10000000000) /* a retry waits no longer than that for others */
-#define SKY__STARVED_NS     INT64_C(30000000000) /* a sweep without a lease gets a worker reserved */
+#define SKY__STARVED_NS     INT64_C(30000000000) /* without a lease: a worker is reserved */
 #define SKY__TAIL_LEASE_NS                                                                         \
     INT64_C(2000000) /* shrinking leases below that costs more than it gains */
 
@@ -60,6 +60,7 @@ struct sky__sweep {
     int32_t priority;
     sky_sweep_state state;
     char reason[256];
+    bool announced; /* its state changed, and no commit has made that durable yet */
 
     /* Every open position is in one of todo, retry, groups or one lease's left. */
     sky_ranges todo, retry;
@@ -114,6 +115,12 @@ typedef struct sky__pair {
     double cost_ns;
 } sky__pair;
 
+/* A result to be acknowledged by the next commit. */
+typedef struct sky__ack {
+    uint64_t seq;
+    bool fresh; /* that commit makes it durable; otherwise an earlier one did, and this is a copy */
+} sky__ack;
+
 struct sky__worker {
     sky_session session;
     uint32_t serial; /* never 0, never reused */
@@ -140,7 +147,7 @@ struct sky__worker {
     sky_running_trial *running;
     size_t n_running, cap_running;
     sky_ranges seen; /* sequence numbers of results that were taken */
-    uint64_t *acks;  /* to be acknowledged by the next commit */
+    sky__ack *acks;
     size_t n_acks, cap_acks;
     sky__worker *ack_next; /* in the list of those with acks */
     bool ack_listed;
@@ -223,12 +230,15 @@ sky__sweep *sky__sweep_find(const sky_sched *s, int64_t id);
 void sky__sweep_free(sky__sweep *w);
 /* Puts the open part of positions back into the queue. */
 void sky__sweep_put_back(sky_sched *s, sky__sweep *w, const sky_ranges *positions);
+/* The same for positions that were settled, or did not exist: a lease may still hold a copy of them. */
+void sky__sweep_reopen(sky_sched *s, sky__sweep *w, const sky_ranges *positions);
 /* Takes positions that are settled elsewhere out of the queues. */
 void sky__sweep_unqueue(sky_sched *s, sky__sweep *w, const sky_ranges *positions);
 bool sky__sweep_settled(const sky__sweep *w, uint64_t position);
 bool sky__sweep_ready(const sky_sched *s, const sky__sweep *w);
 bool sky__sweep_add_group(sky_sched *s, sky__sweep *w, sky_ranges *group); /* takes the set */
 void sky__sweep_set_state(sky_sched *s, sky__sweep *w, sky_sweep_state state, const char *reason);
+void sky__sweep_announce(sky_sched *s, sky__sweep *w);
 void sky__sweep_maybe_done(sky_sched *s, sky__sweep *w);
 void sky__sweep_maybe_pause(sky_sched *s, sky__sweep *w, const char *last_reason);
 void sky__sweep_revoke(sky_sched *s, sky__sweep *w);

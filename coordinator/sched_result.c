@@ -287,7 +287,7 @@ static bool take_seq(sky_sched *s, sky__worker *w, uint64_t seq)
     if (seq == UINT64_MAX)
         return false;
     for (size_t i = 0; i < w->n_acks; i++) {
-        if (w->acks[w->n_acks - 1 - i] == seq)
+        if (w->acks[w->n_acks - 1 - i].seq == seq)
             return false;
     }
     void *acks = w->acks;
@@ -298,7 +298,7 @@ static bool take_seq(sky_sched *s, sky__worker *w, uint64_t seq)
         s->out_of_memory = true;
         return false;
     }
-    w->acks[w->n_acks++] = seq;
+    w->acks[w->n_acks++] = (sky__ack){.seq = seq, .fresh = added == 1};
     s->results_waiting++;
     if (!w->ack_listed) {
         w->ack_listed = true;

@@ -76,6 +76,19 @@ void sky__sweep_put_back(sky_sched *s, sky__sweep *w, const sky_ranges *position
     s->fill_all = true;
 }
 
+void sky__sweep_reopen(sky_sched *s, sky__sweep *w, const sky_ranges *positions)
+{
+    sky_ranges open = {0};
+    bool ok = sky_ranges_copy(&open, positions);
+    for (const sky__worker *k = s->live.first; k && w->n_leases; k = k->next) {
+        for (const sky__lease *l = k->leases; l; l = l->next)
+            ok = ok && (l->sweep != w || sky__subtract(&open, &l->left));
+    }
+    s->out_of_memory |= !ok;
+    sky__sweep_put_back(s, w, &open);
+    sky_ranges_free(&open);
+}
+
 void sky__sweep_unqueue(sky_sched *s, sky__sweep *w, const sky_ranges *positions)
 {
     bool ok = sky__subtract(&w->todo, positions) && sky__subtract(&w->retry, positions);
@@ -150,10 +163,16 @@ void sky__sweep_set_state(sky_sched *s, sky__sweep *w, sky_sweep_state state, co
         join(s, w);
     }
     w->state = state;
+    sky__sweep_announce(s, w);
+}
+
+void sky__sweep_announce(sky_sched *s, sky__sweep *w)
+{
+    w->announced = true;
     const char *copy = sky_arena_strdup(&s->arena, w->reason);
     sky_action *a = sky__push(s, SKY_ACTION_SWEEP_STATE);
     a->state.sweep = w->id;
-    a->state.state = state;
+    a->state.state = w->state;
     a->state.reason = copy ? copy : "";
 }
 
@@ -248,7 +267,7 @@ sky_err sky_sched_sweep_retry(sky_sched *s, int64_t now_ns, int64_t sweep,
     if (!sky__extract(&w->bad, positions, &open))
         s->out_of_memory = true;
     sky__attempts_drop_in(&w->attempts, &open);
-    sky__sweep_put_back(s, w, &open);
+    sky__sweep_reopen(s, w, &open);
     w->bad_base = w->bad_base < w->bad.count ? w->bad_base : w->bad.count;
     if (w->state == SKY_SWEEP_DONE && open.count)
         sky__sweep_set_state(s, w, SKY_SWEEP_RUNNING, "");
@@ -274,7 +293,7 @@ static bool resize(sky_sched *s, sky__sweep *w, uint64_t positions)
     sky_ranges more = {0};
     bool ok = sky_ranges_add(&more, before, positions) != UINT64_MAX;
     if (ok)
-        sky__sweep_put_back(s, w, &more);
+        sky__sweep_reopen(s, w, &more);
     sky_ranges_free(&more);
     return ok;
 }

@@ -102,8 +102,6 @@ sky_err sky_coordinator_retry(sky_coordinator *c, const char *sweep, int kind, u
         err = sky__commit(c, e); /* the store must know of all that the scheduler has quarantined */
     if (!err)
         err = sky_store_retry(c->o.store, k->id, kind, &positions, e);
-    if (!err)
-        err = sky__commit(c, e);
     if (!err && sky_sched_sweep_retry(c->sched, sky__now(), k->id, &positions)) {
         sky__broken_memory(c);
         err = sky_fail(e, SKY_ENOMEM, "out of memory");

@@ -202,27 +202,36 @@ void sim_coord_tick(sim *m)
 
 /* --- What people do --- */
 
+/* For a change that a person waits for: what came before and the change itself are made durable. */
+static void commit_now(sim *m)
+{
+    sim_store_commit(m);
+    sky_err err = sky_sched_committed(m->sched, m->now_ns);
+    assert(!err);
+    sim_coord_drain(m);
+}
+
 static void retry(sim *m, sim_sweep *w)
 {
     if (w->live_state == SKY_SWEEP_CANCELLED)
         return;
-    sim_store_commit(m);
-    sky_err err = sky_sched_committed(m->sched, m->now_ns);
-    sim_coord_drain(m);
+    commit_now(m);
     sky_ranges back = {0};
     sim_store_retry(m, w, &back);
-    sim_store_commit(m);
     sim_trace(m, "retry: sweep %lld, %llu positions", (long long)w->id,
               (unsigned long long)back.count);
-    err = err ? err : sky_sched_sweep_retry(m->sched, m->now_ns, w->id, &back);
+    sky_err err = sky_sched_sweep_retry(m->sched, m->now_ns, w->id, &back);
     assert(!err);
     sky_ranges_free(&back);
+    sim_coord_drain(m);
+    commit_now(m);
 }
 
 static void grow(sim *m, sim_sweep *w)
 {
     if (w->live_state == SKY_SWEEP_CANCELLED)
         return;
+    commit_now(m);
     w->positions = w->room;
     w->revision++;
     sky_sched_sweep d = describe(w);
@@ -232,7 +241,8 @@ static void grow(sim *m, sim_sweep *w)
     w->live_state = SKY_SWEEP_RUNNING;
     sky_err err = sky_sched_sweep_set(m->sched, m->now_ns, &d);
     assert(!err);
-    m->state_changes++;
+    sim_coord_drain(m);
+    commit_now(m);
 }
 
 static void set_state(sim *m, sim_sweep *w, sky_sweep_state state)
