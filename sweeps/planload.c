@@ -207,6 +207,23 @@ static sky_err load_interval(sky__reader *r, const sky__node *list, sky__axis *a
     return SKY_OK;
 }
 
+/* Listed values are checked one by one; of the others, both ends. */
+static sky_err check_ends(sky__reader *r, const sky__node *at, const sky__axis *axis)
+{
+    sky_value ends[2];
+    for (int i = 0; i < 2; i++) {
+        double x = i == 0 ? axis->interval.from : axis->interval.to;
+        if (axis->kind == SKY__AXIS_RANGE)
+            ends[i] = sky__axis_value(axis, i == 0 ? 0 : axis->count - 1);
+        else
+            ends[i] = axis->type == SKY_INT ? sky_int((int64_t)x) : sky_real(x);
+        sky_error why = {0};
+        if (sky_param_check(&r->params[axis->param], &ends[i], &why) != SKY_OK)
+            return sky__node_fail(at, r->e, "%s", why.text);
+    }
+    return SKY_OK;
+}
+
 static sky_err load_axis(sky__reader *r, const sky__node *map, sky__axis *axis)
 {
     const char *name;
@@ -221,10 +238,10 @@ static sky_err load_axis(sky__reader *r, const sky__node *map, sky__axis *axis)
     *axis = (sky__axis){.param = param, .type = r->params[param].type};
     const sky__node *values = sky__node_get(map, "values"), *range = sky__node_get(map, "range");
     const sky__node *interval = sky__node_get(map, "interval");
-    if (range)
-        return load_range(r, range, axis);
-    if (interval)
-        return load_interval(r, interval, axis);
+    if (range || interval) {
+        err = range ? load_range(r, range, axis) : load_interval(r, interval, axis);
+        return err == SKY_OK ? check_ends(r, map, axis) : err;
+    }
     if (!values || values->kind != SKY__LIST || values->count == 0)
         return sky__node_fail(map, r->e, "axes: found no values");
     const sky__node **nodes = sky_new(r->tree, const sky__node *, values->count);
