@@ -319,6 +319,7 @@ static int report(run *r, const char *name)
         return cli_fail(r->args, &e);
     const cli_summary summary = {
         .store = r->store,
+        .db = cli_text(r->args, "db"),
         .sweep = &info,
         .recorded_before = r->recorded_before,
         .wall_s = (double)(sky_clock_ns() - r->started_ns) * 1e-9,

@@ -41,14 +41,18 @@ bool cli_store_sweep(const cli_args *a, sky_store *s, const char *name, sky_swee
     return false;
 }
 
-static void add_text(sky_buf *b, sqlite3_stmt *q, int column)
+/* A table is for a person: its numbers have 6 digits; the other formats give every bit. */
+static void add_text(sky_buf *b, sqlite3_stmt *q, int column, bool rounded)
 {
     switch (sqlite3_column_type(q, column)) {
     case SQLITE_INTEGER:
         sky_buf_printf(b, "%" PRId64, (int64_t)sqlite3_column_int64(q, column));
         break;
     case SQLITE_FLOAT:
-        sky_buf_f64(b, sqlite3_column_double(q, column));
+        if (rounded)
+            sky_buf_printf(b, "%.6g", sqlite3_column_double(q, column));
+        else
+            sky_buf_f64(b, sqlite3_column_double(q, column));
         break;
     case SQLITE_TEXT:
         sky_buf_puts(b, (const char *)sqlite3_column_text(q, column));
@@ -91,7 +95,7 @@ static void csv_row(sky_buf *b, sqlite3_stmt *q, int n)
     sky_buf cell = {0};
     for (int i = 0; i < n; i++) {
         sky_buf_reset(&cell);
-        add_text(&cell, q, i);
+        add_text(&cell, q, i, false);
         sky_buf_puts(b, i ? "," : "");
         if (sqlite3_column_type(q, i) == SQLITE_TEXT)
             sky_buf_csv(b, sky_buf_str(&cell));
@@ -120,7 +124,7 @@ static void table_row(cli_table *t, sqlite3_stmt *q, int n, uint64_t row)
     for (int i = 0; i < n; i++) {
         const int type = sqlite3_column_type(q, i);
         sky_buf_reset(&cell);
-        add_text(&cell, q, i);
+        add_text(&cell, q, i, true);
         cli_table_add(t, sky_buf_str(&cell));
         if (row == 0 && (type == SQLITE_INTEGER || type == SQLITE_FLOAT))
             cli_table_right(t, (size_t)i);

@@ -13,7 +13,9 @@ extern const char *const cli_format_names[]; /* for CLI_CHOICE */
 #define CLI_OPT_FORMAT                                                                             \
     {                                                                                              \
         .name = "format", .type = CLI_CHOICE, .arg = "FORMAT", .choices = cli_format_names,        \
-        .def = "table", .doc = "table, csv, json (one list) or jsonl (one object a line)."         \
+        .def = "table",                                                                            \
+        .doc = "table (numbers rounded to 6 digits), csv, json (one list) or jsonl (one object a " \
+               "line)."                                                                            \
     }
 
 /* --format, or json where --json was given. */

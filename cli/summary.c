@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <sqlite3.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/text.h"
@@ -79,7 +80,7 @@ static void print_json(const cli_summary *s, int64_t front, sky_buf *out)
     sky_buf_printf(out, ",\"interrupted\":%s,\"wall_s\":", s->interrupted ? "true" : "false");
     sky_buf_json_f64(out, s->wall_s);
     sky_buf_puts(out, ",\"db\":");
-    sky_buf_json_string(out, sky_store_path(s->store));
+    sky_buf_json_string(out, s->db);
     sky_buf_puts(out, ",\"failures\":[");
     if (i->failed)
         each_reason(s, out, say_json);
@@ -90,14 +91,15 @@ static void print_json(const cli_summary *s, int64_t front, sky_buf *out)
 static void print_next(const cli_summary *s, int64_t front, sky_buf *out)
 {
     const sky_sweep_info *i = s->sweep;
-    const char *db = sky_store_path(s->store);
+    const bool plain = strcmp(s->db, "skyline.db") == 0;
+    const char *option = plain ? "" : " --db ", *db = plain ? "" : s->db;
     sky_buf_puts(out, "Next:\n");
     if (front > 0)
-        sky_buf_printf(out, "  skyline front %s --db %s --plot -\n", i->name, db);
+        sky_buf_printf(out, "  skyline front %s%s%s --plot -\n", i->name, option, db);
     if (i->recorded)
-        sky_buf_printf(out, "  skyline results %s --db %s --limit 10\n", i->name, db);
+        sky_buf_printf(out, "  skyline results %s%s%s --limit 10\n", i->name, option, db);
     if (i->failed)
-        sky_buf_printf(out, "  skyline failures %s --db %s\n", i->name, db);
+        sky_buf_printf(out, "  skyline failures %s%s%s\n", i->name, option, db);
 }
 
 static void print_text(const cli_summary *s, int64_t front, sky_buf *out)
@@ -125,7 +127,7 @@ static void print_text(const cli_summary *s, int64_t front, sky_buf *out)
     }
     if (front >= 0)
         sky_buf_printf(out, "  front      %s\n", sky_format_count((uint64_t)front, n, sizeof n));
-    sky_buf_printf(out, "  store      %s\n", sky_store_path(s->store));
+    sky_buf_printf(out, "  store      %s\n", s->db);
     if (i->recorded || i->failed)
         print_next(s, front, out);
 }

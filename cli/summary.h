@@ -11,6 +11,7 @@
 
 typedef struct cli_summary {
     sky_store *store; /* a reader or the writer itself */
+    const char *db;   /* the store's name as the user gave it */
     const sky_sweep_info *sweep;
     uint64_t recorded_before; /* when this run began */
     double wall_s;

@@ -67,7 +67,7 @@ coordinator=$!
 pids+=("$coordinator")
 wait_for 10 "$skyline" status --timeout 1s
 run 0 status --keys stranger
-run 1 pause a --keys stranger && has "$err" 'role|right|allow|permi|admin'
+run 1 pause a --keys stranger && has "$err" 'may not'
 
 # Nobody there.
 run 1 status --connect tcp://127.0.0.1:1 --timeout 300ms && has "$err" '127.0.0.1:1'

@@ -14,7 +14,7 @@ same "$(json "$out" 'sorted(d)')" "['job', 'metrics', 'params', 'seed', 'version
 same "$(json "$out" 'd["metrics"]["y"]')" 2.5
 same "$(json "$out" 'd["seed"]')" 7
 run 0 eval noop x=-1e-300 && same "$(json "$out" 'd["metrics"]["y"]')" -1e-300
-run 0 eval fault x=3 && same "$(json "$out" 'd["metrics"]["y"]')" 7.0
+run 0 eval fault x=3 && same "$(json "$out" 'd["metrics"]["y"]')" 7
 run 0 eval gemm m=128 n=128 k=128 rows=128 cols=128
 same "$(json "$out" 'd["metrics"]["macs"]')" 2097152
 run 0 eval fault x=3 -- && same "$(json "$out" 'd["params"]["crash"]')" 0
@@ -33,7 +33,7 @@ noop_sweep small 10
 run 0 check small.yaml && has "$out" '^points +10$' && has "$out" '^objectives +min y$'
 same "$(grep -c '^ *[0-9]' <<<"$out")" 5
 run 0 check small.yaml --points 3 --json
-same "$(json "$out" '[p["x"] for p in d["first"]]')" "[0.0, 1.0, 2.0]"
+same "$(json "$out" '[p["x"] for p in d["first"]]')" "[0, 1, 2]"
 run 0 check small.yaml --set x=[4,5] --json && same "$(json "$out" 'd["points"]')" 2
 noop_sweep holes 1000 'where: ["x % 4 = 0"]'
 run 0 check holes.yaml && has "$out" 'keeps 250$'
