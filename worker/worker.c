@@ -119,6 +119,19 @@ static void note_checkpoints(sky_worker *w, const sky__child *c)
         w->checkpoint_sweeps[w->n_checkpoint_sweeps++] = c->sweep;
 }
 
+/* One line for each acknowledged result, which the kill test compares with what is stored. */
+static void log_acknowledged(const sky_msg_result *r)
+{
+    if (sky_log_get_level() < SKY_LOG_DEBUG || r->ok.n == 0)
+        return;
+    sky_buf b = {0};
+    for (size_t i = 0; i < r->ok.n; i++)
+        sky_buf_printf(&b, "%s%" PRIu64 "-%" PRIu64, i ? "," : "", r->ok.r[i].begin, r->ok.r[i].end - 1);
+    sky_log(SKY_LOG_DEBUG, "worker", "acknowledged seq=%" PRIu64 " sweep=%" PRId64 " positions=%s", r->seq,
+            r->sweep, sky_buf_str(&b));
+    sky_buf_free(&b);
+}
+
 /* The trials of a result are in the store: nobody will need their checkpoints. */
 static void remove_checkpoints(sky_worker *w, const sky_msg_result *r, const char *store_uuid)
 {
@@ -199,7 +212,10 @@ static void act(sky_worker *w, const sky_agent_action *a, int *code, sky_buf *re
             atomic_store(&w->children[a->slot]->page->drain, 1);
         break;
     case SKY_AGENT_KILL: kill_child(w, a); break;
-    case SKY_AGENT_RECORDED: remove_checkpoints(w, &a->msg->result, a->store_uuid); break;
+    case SKY_AGENT_RECORDED:
+        log_acknowledged(&a->msg->result);
+        remove_checkpoints(w, &a->msg->result, a->store_uuid);
+        break;
     case SKY_AGENT_EXIT:
         w->exiting = true;
         *code = a->exit_code;
