@@ -1,5 +1,6 @@
 # Checks that every #include "module/..." points to a lower layer (cmake/Layers.cmake), or to its own
 # module, and that base names of source files are unique in the tree.
+cmake_minimum_required(VERSION 3.25) # a script has no policies of its own: IN_LIST needs one
 if(NOT LAYERS)
   set(LAYERS ${ROOT}/cmake/Layers.cmake)
 endif()
