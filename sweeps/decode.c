@@ -1,6 +1,6 @@
-/* Trial numbers to values. Column by column in blocks of rows: the work for each value is a division and
- * a store, whatever the number of axes. Nothing is allocated and nothing is remembered: a plan is decoded
- * by any number of threads at once. */
+/* Trial numbers to values. Column by column in blocks of rows: the work for each value is a
+ * division and a store, whatever the number of axes. Nothing is allocated and nothing is
+ * remembered: a plan is decoded by any number of threads at once. */
 #include <assert.h>
 #include <math.h>
 #include <string.h>
@@ -14,15 +14,16 @@ enum { BLOCK = 256 }; /* rows whose digits fit the first-level cache */
 typedef struct block {
     const sky_plan *plan;
     size_t n;
-    uint64_t point[BLOCK];  /* number of the point in the order of the search */
+    uint64_t point[BLOCK]; /* number of the point in the order of the search */
     uint64_t cell[BLOCK];
-    uint64_t rest[BLOCK];   /* what is left of a grid index, the factors so far taken off */
-    uint64_t digit[BLOCK];  /* of the factor at hand */
-    uint64_t unit[BLOCK];   /* its coordinate, in a sampled search */
+    uint64_t rest[BLOCK];  /* what is left of a grid index, the factors so far taken off */
+    uint64_t digit[BLOCK]; /* of the factor at hand */
+    uint64_t unit[BLOCK];  /* its coordinate, in a sampled search */
 } block;
 
-/* 2^x for x in [-1100, 1100] by the four basic operations alone, which round the same on every machine;
- * the C library's exp2 need not. Taylor in double precision: within two units of the last place. */
+/* 2^x for x in [-1100, 1100] by the four basic operations alone, which round the same on every
+ * machine; the C library's exp2 need not. Taylor in double precision: within two units of the
+ * last place. */
 static double exp2_exact_steps(double x)
 {
     double whole = floor(x + 0.5);
@@ -41,8 +42,8 @@ double sky__interval_at(const sky__axis *axis, uint64_t unit)
     double u = (double)(unit >> 11) * 0x1p-53;
     double from = axis->interval.from, to = axis->interval.to;
     double x = axis->interval.log2_ratio != 0
-        ? from * exp2_exact_steps(u * axis->interval.log2_ratio)
-        : from + u * (to - from);
+                   ? from * exp2_exact_steps(u * axis->interval.log2_ratio)
+                   : from + u * (to - from);
     if (axis->type == SKY_INT)
         x = floor(x);
     return x < from ? from : x > to ? to : x; /* rounding may step over the ends */
@@ -116,8 +117,8 @@ static uint64_t cell_of(const sky__cells *c, uint64_t index)
     return low;
 }
 
-/* In a sampled search, the deciding factors' coordinates choose the cell, one factor after the other: a
- * factor that turns out inactive counts as digit 0. */
+/* In a sampled search, the deciding factors' coordinates choose the cell, one factor after the
+ * other: a factor that turns out inactive counts as digit 0. */
 static uint64_t cell_of_sample(const sky_plan *p, uint64_t k)
 {
     uint64_t cell = 0;
@@ -140,7 +141,7 @@ static void begin_block(block *b, const uint64_t *trials)
     bool by_index = p->enumerable && p->search.kind <= SKY__RANDOM;
     for (size_t r = 0; r < b->n; r++) {
         b->cell[r] = p->cells.n == 1 ? 0
-            : by_index               ? cell_of(&p->cells, b->point[r])
+                     : by_index      ? cell_of(&p->cells, b->point[r])
                                      : cell_of_sample(p, b->point[r]);
         b->rest[r] = by_index ? b->point[r] - p->cells.prefix[b->cell[r]] : 0;
     }

@@ -130,8 +130,8 @@ static void diff_axis_values(differ *d, const char *where, const sky__axis *was,
     sky_buf a = {0}, b = {0};
     add_axis(&a, was);
     add_axis(&b, now);
-    if (strcmp(sky_buf_str(&a), sky_buf_str(&b)) == 0 && was->count > 0
-        && values_differ(was, now, &at)) {
+    if (strcmp(sky_buf_str(&a), sky_buf_str(&b)) == 0 && was->count > 0 &&
+        values_differ(was, now, &at)) {
         sky_value x = sky__axis_value(was, at), y = sky__axis_value(now, at);
         sky_buf_reset(&a);
         sky_buf_reset(&b);

@@ -1,6 +1,6 @@
-/* The sandbox: one virtual table named `point` whose rows are the caller's columns. A virtual table gives
- * expressions the column types that the store's tables have, shows which columns they use, and costs
- * nothing for those they do not. */
+/* The sandbox: one virtual table named `point` whose rows are the caller's columns. A virtual
+ * table gives expressions the column types that the store's tables have, shows which columns
+ * they use, and costs nothing for those they do not. */
 #include "sweeps/expr.h"
 
 #include <assert.h>
@@ -18,7 +18,7 @@ struct sky__sql {
     sqlite3 *db;
     sky__sql_names names;
     size_t n_names;
-    const char **list; /* every column's name */
+    const char **list;         /* every column's name */
     const sky_column *columns; /* rows of the running query */
     size_t n_rows;
     uint8_t uses[COLUMNS_MAX]; /* filled by the authorizer while a statement compiles */
@@ -34,13 +34,14 @@ struct sky__query {
 
 /* Scalar functions whose result is a function of their arguments, everywhere. */
 static const char *const functions[] = {
-    "abs",     "acos",    "asin",  "atan",   "atan2",  "ceil",     "ceiling", "char",  "coalesce",
-    "cos",     "cosh",    "degrees", "exp",  "floor",  "format",   "glob",    "hex",   "ifnull",
-    "iif",     "instr",   "length", "like",  "likelihood", "likely", "ln",    "log",   "log10",
-    "log2",    "lower",   "ltrim", "max",    "min",    "mod",      "nullif",  "pi",    "pow",
-    "power",   "printf",  "quote", "radians", "replace", "round",  "rtrim",   "sign",  "sin",
-    "sinh",    "sqrt",    "substr", "substring", "tan", "tanh",    "trim",    "trunc", "typeof",
-    "unicode", "unlikely", "upper",
+    "abs",       "acos",   "asin",  "atan",    "atan2",  "ceil",   "ceiling",    "char",
+    "coalesce",  "cos",    "cosh",  "degrees", "exp",    "floor",  "format",     "glob",
+    "hex",       "ifnull", "iif",   "instr",   "length", "like",   "likelihood", "likely",
+    "ln",        "log",    "log10", "log2",    "lower",  "ltrim",  "max",        "min",
+    "mod",       "nullif", "pi",    "pow",     "power",  "printf", "quote",      "radians",
+    "replace",   "round",  "rtrim", "sign",    "sin",    "sinh",   "sqrt",       "substr",
+    "substring", "tan",    "tanh",  "trim",    "trunc",  "typeof", "unicode",    "unlikely",
+    "upper",
 };
 
 /* ---- the virtual table ---- */
@@ -222,14 +223,15 @@ static int authorize(void *arg, int action, const char *a, const char *b, const 
 
 /* ---- compiling ---- */
 
-/* An expression goes between parentheses, so that it must not close them: `1) LIMIT (1` would compile.
- * Comments could hide what follows. */
+/* An expression goes between parentheses, so that it must not close them: `1) LIMIT (1` would
+ * compile. Comments could hide what follows. */
 static const char *shape_problem(const char *sql)
 {
     int depth = 0;
     for (const char *s = sql; *s; s++) {
         if (*s == '\'' || *s == '"' || *s == '`' || *s == '[') {
-            s = strchr(s + 1, *s == '[' ? ']' : *s); /* a doubled quote reads as two strings: fine */
+            s = strchr(s + 1,
+                       *s == '[' ? ']' : *s); /* a doubled quote reads as two strings: fine */
             if (!s)
                 return "a quote does not end";
         } else if (*s == ';') {
@@ -461,7 +463,8 @@ static sky_err check_list(sky__sql *s, const sky_expression *list, size_t n,
 {
     for (size_t i = 0; i < n; i++) {
         sky_error why = {0};
-        size_t seen = list[i].name[0] ? n_visible + i : n_visible; /* derived: those before it too */
+        size_t seen =
+            list[i].name[0] ? n_visible + i : n_visible; /* derived: those before it too */
         if (check_one(s, list[i].sql, seen, &why) != SKY_OK)
             return sky__node_fail(nodes[i], e, "%s: %s", what, why.text);
     }

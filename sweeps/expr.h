@@ -1,6 +1,6 @@
-/* SQL expressions of a sweep file, evaluated by SQLite in a sandbox: a connection in memory whose only
- * table is a view of the caller's columns, whose only statement is a SELECT of that table, and whose only
- * functions are deterministic ones from a list. */
+/* SQL expressions of a sweep file, evaluated by SQLite in a sandbox: a connection in memory
+ * whose only table is a view of the caller's columns, whose only statement is a SELECT of that
+ * table, and whose only functions are deterministic ones from a list. */
 #ifndef SKY_SWEEPS_EXPR_H
 #define SKY_SWEEPS_EXPR_H
 
@@ -29,9 +29,10 @@ typedef struct sky__sql_names {
 sky_err sky__sql_open(sky__sql **out, const sky__sql_names *names, sky_error *e);
 void sky__sql_close(sky__sql *s);
 
-/* Compiles the conjunction of n expressions, each checked on its own to be one expression that uses no
- * column from number n_visible on. uses, if not NULL, has a byte for each of those columns, set to 1 where
- * the expressions use it. SKY_EFORMAT's message names no place: the caller knows it. */
+/* Compiles the conjunction of n expressions, each checked on its own to be one expression that
+ * uses no column from number n_visible on. uses, if not NULL, has a byte for each of those
+ * columns, set to 1 where the expressions use it. SKY_EFORMAT's message names no place: the
+ * caller knows it. */
 sky_err sky__query_new(sky__query **out, sky__sql *s, const char *const *expressions, size_t n,
                        size_t n_visible, uint8_t *uses, sky_error *e);
 void sky__query_free(sky__query *q);

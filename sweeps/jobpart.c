@@ -1,4 +1,5 @@
-/* The part of a sweep file that says what runs: job, job_version, plugin, command, types, metrics. */
+/* The part of a sweep file that says what runs: job, job_version, plugin, command, types,
+ * metrics. */
 #include <assert.h>
 #include <string.h>
 #include <strings.h>
@@ -117,7 +118,8 @@ static sky_err find_job(sky__reader *r)
     const sky__node *at = sky__node_get(r->root, "job");
     const char *name;
     if (!at)
-        return sky__node_fail(r->root, r->e, "found no 'job'; every sweep file names one (job: NAME)");
+        return sky__node_fail(r->root, r->e,
+                              "found no 'job'; every sweep file names one (job: NAME)");
     sky_err err = sky__want_text(at, "job", &name, r->e);
     if (err != SKY_OK)
         return err;
@@ -126,9 +128,10 @@ static sky_err find_job(sky__reader *r)
     if (!d)
         return unknown_job(r, at, name);
     if (d->n_params > SKY_PARAMS_MAX || d->n_metrics > SKY_METRICS_MAX)
-        return sky__node_fail(at, r->e, "job '%s' has %zu parameters and %zu metrics; allowed are %d "
-                                        "and %d", name, d->n_params, d->n_metrics, SKY_PARAMS_MAX,
-                              SKY_METRICS_MAX);
+        return sky__node_fail(at, r->e,
+                              "job '%s' has %zu parameters and %zu metrics; allowed are %d "
+                              "and %d",
+                              name, d->n_params, d->n_metrics, SKY_PARAMS_MAX, SKY_METRICS_MAX);
     sky_descriptor own = *d;
     if (d->open)
         own.n_params = own.n_metrics = 0; /* they come from this file */
@@ -141,8 +144,10 @@ static sky_err find_job(sky__reader *r)
         return SKY_OK;
     err = sky__want_text(version, "job_version", &wanted, r->e);
     if (err == SKY_OK && strcmp(wanted, d->version) != 0) {
-        sky__node_fail(version, r->e, "job_version: found '%.40s', but job '%s' here has version "
-                                      "'%.40s'", wanted, name, d->version);
+        sky__node_fail(version, r->e,
+                       "job_version: found '%.40s', but job '%s' here has version "
+                       "'%.40s'",
+                       wanted, name, d->version);
         err = SKY_EVERSION;
         if (r->e)
             r->e->code = err;
@@ -155,9 +160,10 @@ static sky_err find_job(sky__reader *r)
 static sky_err split_command(sky__reader *r, const sky__node *at, const char **words, size_t *n)
 {
     if (at->text[strcspn(at->text, "'\"\\")])
-        return sky__node_fail(at, r->e, "command: found a quote or backslash; a text is split on blanks "
-                                        "and nothing else: allowed for other words is a list, "
-                                        "[program, argument, ...]");
+        return sky__node_fail(at, r->e,
+                              "command: found a quote or backslash; a text is split on blanks "
+                              "and nothing else: allowed for other words is a list, "
+                              "[program, argument, ...]");
     const char *s = at->text;
     for (;;) {
         s += strspn(s, " \t\r\n");
@@ -180,8 +186,10 @@ static sky_err read_command(sky__reader *r)
     if (!at)
         return SKY_OK;
     if (!r->p->job.open)
-        return sky__key_fail(at, r->e, "found a command; job '%s' runs none (allowed with the job "
-                                       "'command')", r->p->job.name);
+        return sky__key_fail(at, r->e,
+                             "found a command; job '%s' runs none (allowed with the job "
+                             "'command')",
+                             r->p->job.name);
     const char **words = sky_new(&r->p->arena, const char *, COMMAND_WORDS_MAX + 1);
     if (!words)
         return sky__no_memory(r->e);
@@ -201,8 +209,9 @@ static sky_err read_command(sky__reader *r)
             err = sky__no_memory(r->e);
     }
     if (err == SKY_OK && (n == 0 || words[0][0] == '\0'))
-        err = sky__node_fail(at, r->e, "command: found nothing to run; allowed is a program and its "
-                                       "arguments");
+        err = sky__node_fail(at, r->e,
+                             "command: found nothing to run; allowed is a program and its "
+                             "arguments");
     r->p->command = words;
     return err;
 }
@@ -268,8 +277,10 @@ static sky_err add_metric(sky__reader *r, const sky__node *at, const char *name,
     sky_descriptor *job = &r->p->job;
     sky_metric *metrics = (sky_metric *)(uintptr_t)job->metrics;
     if (!sky_is_identifier(name))
-        return sky__key_fail(at, r->e, "metrics: found the name '%.60s'; allowed are letters, digits "
-                                       "and _, 63 at most, not beginning with a digit", name);
+        return sky__key_fail(at, r->e,
+                             "metrics: found the name '%.60s'; allowed are letters, digits "
+                             "and _, 63 at most, not beginning with a digit",
+                             name);
     if (job->n_metrics == SKY_METRICS_MAX)
         return sky__key_fail(at, r->e, "metrics: more than allowed (%d)", SKY_METRICS_MAX);
     /* Nobody but its author knows whether a program repeats itself to the bit. */
@@ -294,8 +305,9 @@ sky_err sky__metrics_read(sky__reader *r, const sky__node *metrics)
 {
     sky_err err = SKY_OK;
     if (metrics->kind == SKY__SCALAR || metrics->count == 0)
-        return sky__node_fail(metrics, r->e, "metrics: found %s; allowed are a list of names and a map "
-                                             "{name: {unit, goal, type, class, doc}}",
+        return sky__node_fail(metrics, r->e,
+                              "metrics: found %s; allowed are a list of names and a map "
+                              "{name: {unit, goal, type, class, doc}}",
                               sky__node_found(metrics).text);
     for (const sky__node *n = metrics->first; err == SKY_OK && n; n = n->next) {
         if (n->key)
@@ -324,8 +336,10 @@ sky_err sky__job_read(sky__reader *r)
     for (size_t i = 0; i < 2; i++) {
         const sky__node *n = sky__node_get(r->root, open_keys[i]);
         if (n && !r->p->job.open)
-            return sky__key_fail(n, r->e, "found '%s'; job '%s' declares its own (allowed with the job "
-                                          "'command')", open_keys[i], r->p->job.name);
+            return sky__key_fail(n, r->e,
+                                 "found '%s'; job '%s' declares its own (allowed with the job "
+                                 "'command')",
+                                 open_keys[i], r->p->job.name);
     }
     r->types = sky__node_get(r->root, "types");
     if (r->types)
@@ -344,23 +358,30 @@ typedef struct named {
 /* Compares names without regard to case, as SQLite does with columns. */
 static sky_err check_name(sky__reader *r, const named *all, size_t i)
 {
-    static const char *const reserved[] = {"rowid", "oid", "_rowid_", "trial", "true", "false", "null"};
+    static const char *const reserved[] = {"rowid", "oid",   "_rowid_", "trial",
+                                           "true",  "false", "null"};
     const named *n = &all[i];
     if (!sky_is_identifier(n->name))
-        return sky__node_fail(n->at, r->e, "the %s '%.60s' is no name; allowed are letters, digits and "
-                                           "_, 63 at most, not beginning with a digit", n->what, n->name);
+        return sky__node_fail(n->at, r->e,
+                              "the %s '%.60s' is no name; allowed are letters, digits and "
+                              "_, 63 at most, not beginning with a digit",
+                              n->what, n->name);
     if (strncasecmp(n->name, "sky_", 4) == 0)
-        return sky__node_fail(n->at, r->e, "the %s '%s' begins with sky_, which is reserved; allowed "
-                                           "are other names", n->what, n->name);
+        return sky__node_fail(n->at, r->e,
+                              "the %s '%s' begins with sky_, which is reserved; allowed "
+                              "are other names",
+                              n->what, n->name);
     for (size_t k = 0; k < sizeof reserved / sizeof *reserved; k++)
         if (strcasecmp(n->name, reserved[k]) == 0)
-            return sky__node_fail(n->at, r->e, "the %s '%s' has a reserved name; allowed are others",
-                                  n->what, n->name);
+            return sky__node_fail(n->at, r->e,
+                                  "the %s '%s' has a reserved name; allowed are others", n->what,
+                                  n->name);
     for (size_t k = 0; k < i; k++)
         if (strcasecmp(n->name, all[k].name) == 0)
-            return sky__node_fail(n->at, r->e, "the %s '%s' and the %s '%s' have the same name but for "
-                                               "case; allowed are distinct names", n->what, n->name,
-                                  all[k].what, all[k].name);
+            return sky__node_fail(n->at, r->e,
+                                  "the %s '%s' and the %s '%s' have the same name but for "
+                                  "case; allowed are distinct names",
+                                  n->what, n->name, all[k].what, all[k].name);
     return SKY_OK;
 }
 
@@ -371,7 +392,8 @@ sky_err sky__names_check(sky__reader *r)
     named *all = sky_new(r->tree, named, p->job.n_params + p->job.n_metrics + p->n_derived + 1);
     if (!all)
         return sky__no_memory(r->e);
-    const sky__node *job = sky__node_get(r->root, "job"), *metrics = sky__node_get(r->root, "metrics");
+    const sky__node *job = sky__node_get(r->root, "job"),
+                    *metrics = sky__node_get(r->root, "metrics");
     const sky__node *space = sky__node_get(r->root, "space");
     for (size_t i = 0; i < p->job.n_params; i++)
         all[n++] = (named){p->job.params[i].name, "parameter", p->job.open && space ? space : job};

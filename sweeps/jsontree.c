@@ -1,5 +1,6 @@
-/* JSON to a tree: what plantext.c writes, read back. A parser of its own rather than a library's: a plan
- * that lists a million points loads in a fraction of a second, into the nodes that the rest reads. */
+/* JSON to a tree: what plantext.c writes, read back. A parser of its own rather than a
+ * library's: a plan that lists a million points loads in a fraction of a second, into the nodes
+ * that the rest reads. */
 #include <string.h>
 
 #include "sweeps/tree.h"
@@ -13,7 +14,9 @@ typedef struct reader {
     uint32_t nodes;
 } reader;
 
-enum { JSON_NODES_MAX = SKY__NODES_MAX * 2 }; /* a plan adds its job's descriptor to the file's values */
+enum {
+    JSON_NODES_MAX = SKY__NODES_MAX * 2
+}; /* a plan adds its job's descriptor to the file's values */
 
 static sky_err fail(reader *r, const char *message)
 {
@@ -46,10 +49,10 @@ static int hex4(const char *s)
     int x = 0;
     for (int i = 0; i < 4; i++) {
         char c = s[i];
-        int digit = c >= '0' && c <= '9' ? c - '0'
-            : c >= 'a' && c <= 'f'       ? c - 'a' + 10
-            : c >= 'A' && c <= 'F'       ? c - 'A' + 10
-                                         : -1;
+        int digit = c >= '0' && c <= '9'   ? c - '0'
+                    : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                    : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                           : -1;
         if (digit < 0)
             return -1;
         x = x << 4 | digit;
@@ -87,8 +90,8 @@ static sky_err read_unicode(reader *r, char **out)
     uint32_t c = (uint32_t)high;
     if (high >= 0xd800 && high < 0xe000) {
         int low = high < 0xdc00 && r->end - r->at >= 6 && r->at[0] == '\\' && r->at[1] == 'u'
-            ? hex4(r->at + 2)
-            : -1;
+                      ? hex4(r->at + 2)
+                      : -1;
         if (low < 0xdc00 || low > 0xdfff)
             return fail(r, "half of a surrogate pair");
         r->at += 6;
@@ -193,8 +196,11 @@ static sky_err read_value(reader *r, int depth, sky__node **out)
     bool map = take(r, '{');
     bool list = !map && take(r, '[');
     bool string = !map && !list && take(r, '"');
-    sky__node *n = sky__node_new(r->arena, map ? SKY__MAP : list ? SKY__LIST : SKY__SCALAR, r->file,
-                                 0, 0);
+    sky__node *n = sky__node_new(r->arena,
+                                 map    ? SKY__MAP
+                                 : list ? SKY__LIST
+                                        : SKY__SCALAR,
+                                 r->file, 0, 0);
     if (!n)
         return out_of_memory(r);
     *out = n;

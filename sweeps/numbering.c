@@ -1,9 +1,10 @@
 /* How the points of a space with conditions are counted without being listed.
  *
- * The factors that some condition looks at are the deciding ones. A combination of their digits, a cell,
- * settles every condition, so that within a cell the space is a plain product: its size is a product of
- * counts, with 1 for an inactive factor. Prefix sums over the cells (at most 2^20) then turn a point's
- * index into a cell by bisection, and the rest of the index into digits by division. */
+ * The factors that some condition looks at are the deciding ones. A combination of their digits,
+ * a cell, settles every condition, so that within a cell the space is a plain product: its size
+ * is a product of counts, with 1 for an inactive factor. Prefix sums over the cells (at most
+ * 2^20) then turn a point's index into a cell by bisection, and the rest of the index into
+ * digits by division. */
 #include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -52,11 +53,15 @@ static sky_err mark_deciding(builder *b, size_t factor, const uint8_t *uses)
         sky__factor *f = &p->factors[p->sources[i].factor];
         const char *name = p->job.params[i].name;
         if ((size_t)p->sources[i].factor >= factor)
-            return sky__node_fail(at, b->e, "when: uses '%s', which does not stand before this axis; "
-                                            "allowed are axes above it in the file", name);
+            return sky__node_fail(at, b->e,
+                                  "when: uses '%s', which does not stand before this axis; "
+                                  "allowed are axes above it in the file",
+                                  name);
         if (f->count == 0)
-            return sky__node_fail(at, b->e, "when: uses '%s', which is a continuous interval; allowed "
-                                            "are axes with listed values or steps", name);
+            return sky__node_fail(at, b->e,
+                                  "when: uses '%s', which is a continuous interval; allowed "
+                                  "are axes with listed values or steps",
+                                  name);
         f->decides = f->count > 1 || f->condition >= 0;
     }
     return SKY_OK;
@@ -112,7 +117,8 @@ static sky_err lay_out_cells(builder *b)
     if (n * (b->n_conditions ? b->n_conditions : 1) > SKY__CELLS_MAX)
         return sky__node_fail(b->nodes->when[b->owner[0]], b->e,
                               "when: the axes that conditions look at have too many combinations; "
-                              "allowed are %d, counted once for each condition", SKY__CELLS_MAX);
+                              "allowed are %d, counted once for each condition",
+                              SKY__CELLS_MAX);
     sky__cells *c = &p->cells;
     c->n = n;
     c->words = (b->n_conditions + 63) / 64;
@@ -145,7 +151,8 @@ static sky_err make_columns(builder *b, sky_arena *scratch)
     return SKY_OK;
 }
 
-/* Writes a factor's values for cells [first, first + n): conditions that come later look at them. */
+/* Writes a factor's values for cells [first, first + n): conditions that come later look at
+ * them. */
 static void show_factor(builder *b, const sky__factor *f, uint64_t first, size_t n)
 {
     const sky_plan *p = b->p;
@@ -235,8 +242,10 @@ sky_err sky__cells_build(sky_plan *p, const sky__expression_nodes *nodes, sky_er
         err = lay_out_cells(b);
     if (err == SKY_OK && b->n_conditions > 0)
         err = make_columns(b, &scratch);
-    for (uint64_t cell = 0; err == SKY_OK && b->n_conditions > 0 && cell < p->cells.n; cell += BLOCK)
-        err = decide_block(b, cell, p->cells.n - cell < BLOCK ? (size_t)(p->cells.n - cell) : BLOCK);
+    for (uint64_t cell = 0; err == SKY_OK && b->n_conditions > 0 && cell < p->cells.n;
+         cell += BLOCK)
+        err =
+            decide_block(b, cell, p->cells.n - cell < BLOCK ? (size_t)(p->cells.n - cell) : BLOCK);
     if (err == SKY_OK)
         err = count_points(b);
     for (size_t i = 0; i < b->n_conditions; i++)

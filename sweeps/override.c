@@ -1,13 +1,13 @@
-/* --set key=value: changes the tree of a sweep file before anybody looks at it, so that an override is
- * checked exactly as the file is. */
+/* --set key=value: changes the tree of a sweep file before anybody looks at it, so that an
+ * override is checked exactly as the file is. */
 #include <string.h>
 
 #include "sweeps/reader.h"
 
 const char *const sky__file_keys[] = {
-    "name",   "description", "tags",  "job",     "job_version", "plugin",      "command",
-    "types",  "metrics",     "space", "where",   "derived",     "constraints", "search",
-    "objectives", "repeats", "seed",  "limits",  "resources",   "priority",    NULL,
+    "name",       "description", "tags",  "job",    "job_version", "plugin",      "command",
+    "types",      "metrics",     "space", "where",  "derived",     "constraints", "search",
+    "objectives", "repeats",     "seed",  "limits", "resources",   "priority",    NULL,
 };
 
 static bool is_file_key(const char *key)
@@ -39,8 +39,8 @@ static sky_err put_at_path(sky__reader *r, sky__node *map, char *path, sky__node
         *dot = '\0';
         sky__node *child = sky__node_get(map, path);
         if (child && child->kind == SKY__LIST)
-            return sky__node_fail(value, r->e, "'%s' is a list in the file; allowed is to set it whole",
-                                  path);
+            return sky__node_fail(value, r->e,
+                                  "'%s' is a list in the file; allowed is to set it whole", path);
         if (!child || child->kind != SKY__MAP) {
             child = sky__node_new(r->tree, SKY__MAP, value->file, 1, 1);
             if (!child)
@@ -50,7 +50,8 @@ static sky_err put_at_path(sky__reader *r, sky__node *map, char *path, sky__node
         map = child;
     }
     if (path[0] == '\0')
-        return sky__node_fail(value, r->e, "found an empty key; allowed are an axis and a dotted path");
+        return sky__node_fail(value, r->e,
+                              "found an empty key; allowed are an axis and a dotted path");
     sky__node_put(map, path, value);
     return SKY_OK;
 }
@@ -59,8 +60,10 @@ static sky_err put_axis(sky__reader *r, char *key, sky__node *value)
 {
     sky__node *space = sky__node_get(r->root, "space");
     if (space && space->kind == SKY__LIST)
-        return sky__node_fail(value, r->e, "the space is a list of points, of which '%s' cannot be set "
-                                           "alone; allowed is to set space whole", key);
+        return sky__node_fail(value, r->e,
+                              "the space is a list of points, of which '%s' cannot be set "
+                              "alone; allowed is to set space whole",
+                              key);
     if (!space) {
         space = sky__node_new(r->tree, SKY__MAP, value->file, 1, 1);
         if (!space)
@@ -81,7 +84,8 @@ static sky_err apply_one(sky__reader *r, const char *text)
     if (!file)
         return sky__no_memory(r->e);
     if (!equals || equals == text)
-        return sky_fail(r->e, SKY_EFORMAT, "%s: found no key and value; allowed is key=value", file);
+        return sky_fail(r->e, SKY_EFORMAT, "%s: found no key and value; allowed is key=value",
+                        file);
     char *key = sky_arena_strndup(r->tree, text, (size_t)(equals - text));
     sky__node *value = NULL;
     if (!key)
@@ -95,8 +99,8 @@ static sky_err apply_one(sky__reader *r, const char *text)
     if (!first)
         return sky__no_memory(r->e);
     if (strcmp(key, "zip") == 0 || strcmp(key, "csv") == 0)
-        return sky_fail(r->e, SKY_EFORMAT, "%s: '%s' is no axis; allowed is space.%s=...", file, key,
-                        key);
+        return sky_fail(r->e, SKY_EFORMAT, "%s: '%s' is no axis; allowed is space.%s=...", file,
+                        key, key);
     /* The keys of the file win over axes of the same name, which are reached as space.NAME. */
     if (is_file_key(first)) {
         if (strncmp(key, "space.", 6) == 0 && !strchr(key + 6, '.'))

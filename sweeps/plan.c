@@ -61,8 +61,9 @@ static sky_err check_values(const sky_plan *p, const sky__expression_nodes *node
 {
     for (size_t i = 0; i < p->job.n_params; i++)
         if (p->sources[i].factor < 0 && p->fixed[i].absent)
-            return sky__node_fail(nodes->space, e, "space: found no '%s', a parameter of job '%s' "
-                                                   "without a default; allowed are spaces that give it",
+            return sky__node_fail(nodes->space, e,
+                                  "space: found no '%s', a parameter of job '%s' "
+                                  "without a default; allowed are spaces that give it",
                                   p->job.params[i].name, p->job.name);
     return SKY_OK;
 }
@@ -71,17 +72,22 @@ static sky_err count_points(sky_plan *p, const sky__expression_nodes *nodes, sky
 {
     for (size_t i = 0; i < p->n_factors; i++)
         if (p->search.kind == SKY__GRID && p->factors[i].count == 0)
-            return sky__node_fail(nodes->axis[i], e, "'%s' is a continuous interval, which a grid cannot "
-                                  "count; allowed are step or count, or the search random, sobol or "
-                                  "latin_hypercube", p->job.params[p->factors[i].axes[0].param].name);
+            return sky__node_fail(
+                nodes->axis[i], e,
+                "'%s' is a continuous interval, which a grid cannot "
+                "count; allowed are step or count, or the search random, sobol or "
+                "latin_hypercube",
+                p->job.params[p->factors[i].axes[0].param].name);
     p->points = p->search.kind == SKY__GRID ? p->grid_points : p->search.points;
     if (p->enumerable && p->points > p->grid_points)
-        return sky__node_fail(nodes->space, e, "search: asks for %" PRIu64 " points, but the space has "
-                                               "%" PRIu64 "; allowed are that many, or search: grid",
+        return sky__node_fail(nodes->space, e,
+                              "search: asks for %" PRIu64 " points, but the space has "
+                              "%" PRIu64 "; allowed are that many, or search: grid",
                               p->points, p->grid_points);
     if (p->points > SKY_POINTS_MAX / p->repeats)
-        return sky__node_fail(nodes->space, e, "repeats: %" PRIu32 " times %" PRIu64 " points are more "
-                                               "trials than can be counted; allowed are 2^62",
+        return sky__node_fail(nodes->space, e,
+                              "repeats: %" PRIu32 " times %" PRIu64 " points are more "
+                              "trials than can be counted; allowed are 2^62",
                               p->repeats, p->points);
     return SKY_OK;
 }

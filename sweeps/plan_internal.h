@@ -1,8 +1,8 @@
 /* What sweeps/ keeps of a plan. Only sweeps/ and its tests include this.
  *
- * A space is a product of *factors*. A factor is one axis, or several that move together (zip, a list of
- * points, a CSV file): digit k of the factor gives the k-th value of each of its axes. A factor without a
- * digit is a continuous interval. See docs/sweep-file.md, "Numbers". */
+ * A space is a product of *factors*. A factor is one axis, or several that move together (zip, a
+ * list of points, a CSV file): digit k of the factor gives the k-th value of each of its axes. A
+ * factor without a digit is a continuous interval. See docs/sweep-file.md, "Numbers". */
 #ifndef SKY_SWEEPS_PLAN_INTERNAL_H
 #define SKY_SWEEPS_PLAN_INTERNAL_H
 
@@ -20,15 +20,17 @@ typedef struct sky__axis {
         int64_t *i; /* LIST of SKY_INT and SKY_BOOL */
         double *f;  /* LIST of SKY_REAL */
         const char **s;
-        struct {    /* RANGE: (start + step * digit) / (divisor * 10^exponent); ints have neither */
+        struct { /* RANGE: (start + step * digit) / (divisor * 10^exponent); ints have neither */
             int64_t start, step;
             uint64_t divisor;
             uint32_t exponent;
             double denominator; /* divisor * 10^exponent, exactly */
         } range;
-        struct { /* INTERVAL: from + u * (to - from), or from * 2^(u * log2_ratio) if that is not 0 */
+        struct
+        { /* INTERVAL: from + u * (to - from), or from * 2^(u * log2_ratio) if that is not 0 */
             double from, to;
-            double log2_ratio; /* computed once, when the file is read: logarithms differ by machine */
+            double
+                log2_ratio; /* computed once, when the file is read: logarithms differ by machine */
         } interval;
     };
 } sky__axis;
@@ -62,11 +64,12 @@ typedef struct sky__search {
 /* Conditions, decided once for every cell: a combination of the digits of the deciding factors. */
 typedef struct sky__cells {
     uint64_t n;
-    size_t words;      /* of 64 conditions, per cell */
-    uint64_t *active;  /* n * words: which conditional factors are active there */
-    uint64_t *prefix;  /* n + 1: points of the grid in the cells before; a cell that is no combination
+    size_t words;     /* of 64 conditions, per cell */
+    uint64_t *active; /* n * words: which conditional factors are active there */
+    uint64_t
+        *prefix;   /* n + 1: points of the grid in the cells before; a cell that is no combination
                           of its own (an inactive factor at another digit than 0) has none */
-    uint64_t hash;     /* of active */
+    uint64_t hash; /* of active */
 } sky__cells;
 
 /* Where a parameter's value comes from. */
@@ -80,7 +83,7 @@ struct sky_plan {
     const char *const *tags; /* NULL-terminated, or NULL */
     const char *const *command;
     sky_descriptor job;
-    sky_value *fixed;        /* one a parameter: its value where no axis gives one: the default */
+    sky_value *fixed; /* one a parameter: its value where no axis gives one: the default */
     sky__source *sources;
     sky__factor *factors;
     size_t n_factors;
@@ -95,9 +98,9 @@ struct sky_plan {
     sky_limits limits;
     sky_resources resources;
     /* Set by sky__plan_finish(): */
-    bool enumerable;     /* every factor has digits */
-    uint64_t grid_points; /* of the whole grid, if enumerable */
-    uint64_t points;      /* of this sweep */
+    bool enumerable;                         /* every factor has digits */
+    uint64_t grid_points;                    /* of the whole grid, if enumerable */
+    uint64_t points;                         /* of this sweep */
     uint64_t key_order, key_draw, key_trial; /* keys made of the seed */
     sky__cells cells;
     uint32_t dimensions;
@@ -107,14 +110,15 @@ struct sky_plan {
 };
 
 enum {
-    SKY__CELLS_MAX = 1 << 20,         /* a second of SQLite, 8 MB of prefix sums */
-    SKY__RANGE_TABLE_MAX = 1 << 20,   /* values of a logarithmic range: they are written out */
+    SKY__CELLS_MAX = 1 << 20,       /* a second of SQLite, 8 MB of prefix sums */
+    SKY__RANGE_TABLE_MAX = 1 << 20, /* values of a logarithmic range: they are written out */
     SKY__PLAN_TEXT_BYTES_MAX = 256 << 20,
     SKY__SOBOL_DIMENSIONS_MAX = 256,
-    SKY__OCTAVES_MAX = 1000,          /* of a logarithmic interval: 2^x stays finite */
+    SKY__OCTAVES_MAX = 1000, /* of a logarithmic interval: 2^x stays finite */
     SKY__TAGS_MAX = 64,
 };
-_Static_assert((int)SKY__SOBOL_DIMENSIONS_MAX >= (int)SKY_AXES_MAX, "every axis has a Sobol dimension");
+_Static_assert((int)SKY__SOBOL_DIMENSIONS_MAX >= (int)SKY_AXES_MAX,
+               "every axis has a Sobol dimension");
 
 /* Numbers that the text carries are exact in a double up to here. */
 #define SKY__EXACT_MAX (INT64_C(1) << 53)
@@ -122,8 +126,9 @@ _Static_assert((int)SKY__SOBOL_DIMENSIONS_MAX >= (int)SKY_AXES_MAX, "every axis 
 struct sky__expression_nodes; /* expr.h */
 
 sky_plan *sky__plan_new(void);
-/* Computes what is derived from the rest: sources, cells, counts, keys, direction numbers, text. Checks
- * that every parameter has a value, that expressions compile, and that the points can be counted. */
+/* Computes what is derived from the rest: sources, cells, counts, keys, direction numbers, text.
+ * Checks that every parameter has a value, that expressions compile, and that the points can be
+ * counted. */
 sky_err sky__plan_finish(sky_plan *p, const struct sky__expression_nodes *nodes, sky_error *e);
 
 /* numbering.c */
@@ -135,8 +140,8 @@ static inline bool sky__cell_active(const sky__cells *c, uint64_t cell, int32_t 
 }
 
 /* range.c */
-/* Sets the denominator of a RANGE with count, start, step, divisor and exponent; SKY_ELIMIT if one of its
- * values would not be exact. Safe for any numbers. */
+/* Sets the denominator of a RANGE with count, start, step, divisor and exponent; SKY_ELIMIT if
+ * one of its values would not be exact. Safe for any numbers. */
 sky_err sky__range_check(sky__axis *axis);
 double sky__interval_at(const sky__axis *axis, uint64_t unit); /* unit / 2^64 of the way */
 

@@ -1,5 +1,5 @@
-/* Reads a plan's canonical text. It came from another machine or from a store, perhaps a damaged one:
- * everything is checked as if it were a stranger's. */
+/* Reads a plan's canonical text. It came from another machine or from a store, perhaps a damaged
+ * one: everything is checked as if it were a stranger's. */
 #include "sweeps/planload.h"
 
 #include <assert.h>
@@ -11,10 +11,10 @@
 #include "sweeps/reader.h"
 
 static const char *const top_keys[] = {
-    "skyline_plan", "name",   "description", "tags",       "workdir", "plugin",      "job",
-    "params",       "metrics", "command",    "space",      "where",   "search",      "seed",
-    "conditions",   "derived", "constraints", "objectives", "repeats", "limits",     "resources",
-    "priority",     NULL,
+    "skyline_plan", "name",   "description", "tags",     "workdir",     "plugin",
+    "job",          "params", "metrics",     "command",  "space",       "where",
+    "search",       "seed",   "conditions",  "derived",  "constraints", "objectives",
+    "repeats",      "limits", "resources",   "priority", NULL,
 };
 
 static sky_err want_text(sky__reader *r, const sky__node *map, const char *key, const char **out)
@@ -86,8 +86,8 @@ static sky_err load_param(sky__reader *r, const sky__node *map, sky_param *p)
     if (err == SKY_OK && def) {
         const sky_param free_of_range = {.name = p->name, .type = p->type};
         err = sky__value_read(def, &free_of_range, &p->def, r->e);
-        if (err == SKY_OK && p->type == SKY_TEXT
-            && !(p->def.s = sky_arena_strdup(&r->p->arena, p->def.s)))
+        if (err == SKY_OK && p->type == SKY_TEXT &&
+            !(p->def.s = sky_arena_strdup(&r->p->arena, p->def.s)))
             err = sky__no_memory(r->e);
     }
     return err;
@@ -161,11 +161,13 @@ static sky_err load_range(sky__reader *r, const sky__node *list, sky__axis *axis
     size_t i = 0;
     for (const sky__node *child = list->first; child && i < 5; child = child->next)
         n[i++] = child->kind == SKY__SCALAR ? child : NULL;
-    bool ok = list->kind == SKY__LIST && list->count == 5 && n[0] && n[1] && n[2] && n[3] && n[4]
-        && sky_parse_i64(n[0]->text, &start) == SKY_OK && sky_parse_i64(n[1]->text, &step) == SKY_OK
-        && sky_parse_u64(n[2]->text, &count) == SKY_OK && sky_parse_u64(n[3]->text, &divisor) == SKY_OK
-        && sky_parse_u64(n[4]->text, &exponent) == SKY_OK && exponent <= 22
-        && (axis->type == SKY_INT || axis->type == SKY_REAL);
+    bool ok = list->kind == SKY__LIST && list->count == 5 && n[0] && n[1] && n[2] && n[3] && n[4] &&
+              sky_parse_i64(n[0]->text, &start) == SKY_OK &&
+              sky_parse_i64(n[1]->text, &step) == SKY_OK &&
+              sky_parse_u64(n[2]->text, &count) == SKY_OK &&
+              sky_parse_u64(n[3]->text, &divisor) == SKY_OK &&
+              sky_parse_u64(n[4]->text, &exponent) == SKY_OK && exponent <= 22 &&
+              (axis->type == SKY_INT || axis->type == SKY_REAL);
     if (ok) {
         axis->kind = SKY__AXIS_RANGE;
         axis->count = count;
@@ -194,8 +196,8 @@ static sky_err load_interval(sky__reader *r, const sky__node *list, sky__axis *a
     if (err != SKY_OK)
         return err;
     bool logarithmic = x[2] != 0;
-    bool ok = isfinite(x[1] - x[0]) && x[0] < x[1] && x[2] >= 0 && x[2] <= SKY__OCTAVES_MAX
-        && (!logarithmic || x[0] > 0);
+    bool ok = isfinite(x[1] - x[0]) && x[0] < x[1] && x[2] >= 0 && x[2] <= SKY__OCTAVES_MAX &&
+              (!logarithmic || x[0] > 0);
     if (axis->type == SKY_INT)
         ok = ok && logarithmic && x[1] <= SKY__EXACT_MAX;
     if (!ok || (axis->type != SKY_INT && axis->type != SKY_REAL))
@@ -314,8 +316,9 @@ static sky_err check_conditions(sky__reader *r)
     if (r->p->cells.words == 0)
         return SKY_OK;
     if (!n || !n->text || sky_parse_u64(n->text, &hash) != SKY_OK || hash != r->p->cells.hash)
-        return sky_fail(r->e, SKY_ECONFLICT, "plan: its `when` conditions come out differently here "
-                                             "than where it was made; allowed is the same SQLite");
+        return sky_fail(r->e, SKY_ECONFLICT,
+                        "plan: its `when` conditions come out differently here "
+                        "than where it was made; allowed is the same SQLite");
     return SKY_OK;
 }
 

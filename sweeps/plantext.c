@@ -1,6 +1,6 @@
-/* A plan's canonical text: JSON, a line for each top-level key, in one order and one spelling, so that
- * equal plans have equal texts. The values of a range are not listed, those of lists are. Where a key has
- * the shape of the sweep file's, planload.c reads it with the same code. */
+/* A plan's canonical text: JSON, a line for each top-level key, in one order and one spelling,
+ * so that equal plans have equal texts. The values of a range are not listed, those of lists
+ * are. Where a key has the shape of the sweep file's, planload.c reads it with the same code. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -223,9 +223,11 @@ static void write_settings(sky_buf *b, const sky_plan *p)
     key(b, "repeats");
     sky_buf_printf(b, "%" PRIu32, p->repeats);
     key(b, "limits");
-    sky_buf_printf(b, "{\"timeout\":\"%" PRId64 "ns\",\"attempts\":%" PRIu32 ",\"memory\":%" PRIu64
-                      ",\"failures\":%" PRIu64 "}", p->limits.timeout_ns, p->limits.attempts,
-                   p->limits.memory_bytes, p->limits.failures);
+    sky_buf_printf(b,
+                   "{\"timeout\":\"%" PRId64 "ns\",\"attempts\":%" PRIu32 ",\"memory\":%" PRIu64
+                   ",\"failures\":%" PRIu64 "}",
+                   p->limits.timeout_ns, p->limits.attempts, p->limits.memory_bytes,
+                   p->limits.failures);
     key(b, "resources");
     sky_buf_printf(b, "{\"cpus\":%" PRIu32 ",\"gpus\":%" PRIu32 ",\"memory\":%" PRIu64 "}",
                    p->resources.cpus, p->resources.gpus, p->resources.memory_bytes);
@@ -264,7 +266,8 @@ static char *whole_text(const sky_plan *p)
     write_points(&b, p);
     if (p->cells.words > 0) {
         key(&b, "conditions");
-        sky_buf_printf(&b, "{\"cells\":%" PRIu64 ",\"hash\":%" PRIu64 "}", p->cells.n, p->cells.hash);
+        sky_buf_printf(&b, "{\"cells\":%" PRIu64 ",\"hash\":%" PRIu64 "}", p->cells.n,
+                       p->cells.hash);
     }
     write_settings(&b, p);
     sky_buf_puts(&b, "\n}\n");

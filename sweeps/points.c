@@ -1,5 +1,5 @@
-/* Points that are listed one by one: in the sweep file, or in a CSV file beside it. All are one factor,
- * whose digit is the row. */
+/* Points that are listed one by one: in the sweep file, or in a CSV file beside it. All are one
+ * factor, whose digit is the row. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,8 +30,8 @@ static void step(csv *c)
 
 static bool at_end_of_field(const csv *c)
 {
-    return c->at == c->end || *c->at == ',' || *c->at == '\n'
-        || (*c->at == '\r' && c->at + 1 < c->end && c->at[1] == '\n');
+    return c->at == c->end || *c->at == ',' || *c->at == '\n' ||
+           (*c->at == '\r' && c->at + 1 < c->end && c->at[1] == '\n');
 }
 
 static sky_err read_quoted(csv *c, sky__node *n)
@@ -112,8 +112,13 @@ sky_err sky__csv_read(sky__node **out, const char *text, size_t len, const char 
     if (err != SKY_OK)
         return err;
     bool mark = len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0; /* spreadsheets write one */
-    csv c = {.at = text + (mark ? 3 : 0), .end = text + len, .file = file, .line = 1, .column = 1,
-             .arena = arena, .e = e};
+    csv c = {.at = text + (mark ? 3 : 0),
+             .end = text + len,
+             .file = file,
+             .line = 1,
+             .column = 1,
+             .arena = arena,
+             .e = e};
     sky__node *rows = sky__node_new(arena, SKY__LIST, file, 1, 1);
     if (!rows)
         return sky__no_memory(e);
@@ -122,7 +127,8 @@ sky_err sky__csv_read(sky__node **out, const char *text, size_t len, const char 
         if (!row)
             return sky__no_memory(e);
         err = read_row(&c, row);
-        bool blank = err == SKY_OK && row->count == 1 && !row->first->quoted && !row->first->text[0];
+        bool blank =
+            err == SKY_OK && row->count == 1 && !row->first->quoted && !row->first->text[0];
         if (!blank && err == SKY_OK)
             sky__node_append(rows, row);
     }
@@ -132,10 +138,11 @@ sky_err sky__csv_read(sky__node **out, const char *text, size_t len, const char 
 
 /* ---- columns of points ---- */
 
-/* Points as a table of nodes: cell (row, column) is NULL where the point does not give the parameter. */
+/* Points as a table of nodes: cell (row, column) is NULL where the point does not give the
+ * parameter. */
 typedef struct table {
     size_t n_rows, n_columns;
-    size_t n_filled; /* rows of a CSV file read so far */
+    size_t n_filled;                        /* rows of a CSV file read so far */
     const sky__node *names[SKY_PARAMS_MAX]; /* whose text, or key, is the parameter's name */
     const char *words[SKY_PARAMS_MAX];
     const sky__node **cells; /* column after column */
@@ -166,8 +173,9 @@ static sky_err check_missing(sky__reader *r, const table *t, size_t column, uint
         return SKY_OK;
     for (size_t row = 0; row < t->n_rows; row++)
         if (!t->cells[column * t->n_rows + row])
-            return sky__node_fail(t->rows[row], r->e, "this point does not give '%s', which has no "
-                                                      "default; allowed are points that do",
+            return sky__node_fail(t->rows[row], r->e,
+                                  "this point does not give '%s', which has no "
+                                  "default; allowed are points that do",
                                   t->words[column]);
     return SKY_OK;
 }
@@ -184,8 +192,8 @@ static sky_err check_rows(sky__reader *r, const table *t, const sky__factor *f)
     sky__row_print(&row, r->p, f, rows.second);
     sky_err err = sky__node_fail(t->rows[rows.second], r->e,
                                  "the point %.200s is the same as that of line %" PRIu32
-                                 "; allowed is each once (see `repeats`)", sky_buf_str(&row),
-                                 t->rows[rows.first]->line);
+                                 "; allowed is each once (see `repeats`)",
+                                 sky_buf_str(&row), t->rows[rows.first]->line);
     sky_buf_free(&row);
     return err;
 }
@@ -229,8 +237,9 @@ static sky_err gather_keys(sky__reader *r, const sky__node *list, table *t)
 {
     for (const sky__node *point = list->first; point; point = point->next) {
         if (point->kind != SKY__MAP || point->count == 0)
-            return sky__node_fail(point, r->e, "space: found %s in a list of points; allowed are maps "
-                                               "{parameter: value, ...}",
+            return sky__node_fail(point, r->e,
+                                  "space: found %s in a list of points; allowed are maps "
+                                  "{parameter: value, ...}",
                                   sky__node_found(point).text);
         t->rows[t->n_rows++] = point;
         for (const sky__node *n = point->first; n; n = n->next) {
@@ -250,7 +259,8 @@ static sky_err gather_keys(sky__reader *r, const sky__node *list, table *t)
 sky_err sky__points_read(sky__reader *r, const sky__node *list, sky__factor *out)
 {
     if (list->count == 0)
-        return sky__node_fail(list, r->e, "space: found an empty list; allowed is one point or more");
+        return sky__node_fail(list, r->e,
+                              "space: found an empty list; allowed is one point or more");
     table *t = sky_new(r->tree, table, 1);
     if (!t)
         return sky__no_memory(r->e);
@@ -267,12 +277,14 @@ sky_err sky__points_read(sky__reader *r, const sky__node *list, sky__factor *out
 static sky_err read_header(sky__reader *r, const sky__node *rows, table *t)
 {
     if (rows->count < 2)
-        return sky__node_fail(rows, r->e, "found %s; allowed are a header with the parameters' names "
-                                          "and a row for each point",
+        return sky__node_fail(rows, r->e,
+                              "found %s; allowed are a header with the parameters' names "
+                              "and a row for each point",
                               rows->count ? "a header alone" : "an empty file");
     for (const sky__node *n = rows->first->first; n; n = n->next) {
         if (find_word(t, n->text) < t->n_columns)
-            return sky__node_fail(n, r->e, "the column '%.60s' stands twice; allowed is once", n->text);
+            return sky__node_fail(n, r->e, "the column '%.60s' stands twice; allowed is once",
+                                  n->text);
         if (t->n_columns == SKY_PARAMS_MAX)
             return sky__node_fail(n, r->e, "more columns than allowed (%d)", SKY_PARAMS_MAX);
         t->names[t->n_columns] = n;
@@ -286,8 +298,10 @@ static sky_err fill_rows(sky__reader *r, const sky__node *rows, table *t)
 {
     for (sky__node *row = rows->first->next; row; row = row->next) {
         if (row->count != t->n_columns)
-            return sky__node_fail(row, r->e, "found %" PRIu32 " fields; allowed are %zu, as in the "
-                                             "header", row->count, t->n_columns);
+            return sky__node_fail(row, r->e,
+                                  "found %" PRIu32 " fields; allowed are %zu, as in the "
+                                  "header",
+                                  row->count, t->n_columns);
         size_t k = 0;
         for (sky__node *n = row->first; n; n = n->next, k++) {
             bool given = n->text[0] || n->quoted;

@@ -9,13 +9,13 @@
 typedef struct sky__reader {
     sky_plan *p;
     const sky_plan_options *options;
-    const char *file;    /* as messages name it */
-    sky_arena *tree;     /* nodes and what lives as long as the reading */
+    const char *file; /* as messages name it */
+    sky_arena *tree;  /* nodes and what lives as long as the reading */
     sky_error *e;
     sky__node *root;
-    const sky__node *types;    /* open jobs: the file's `types`, or NULL */
-    sky_param *params;         /* p->job.params, writable */
-    bool loading;              /* the canonical text: the job's parameters are known, open or not */
+    const sky__node *types; /* open jobs: the file's `types`, or NULL */
+    sky_param *params;      /* p->job.params, writable */
+    bool loading;           /* the canonical text: the job's parameters are known, open or not */
     sky__expression_nodes at;
 } sky__reader;
 
@@ -23,8 +23,8 @@ sky_err sky__no_memory(sky_error *e);
 
 /* space.c: fills p->factors, and for an open job the parameters. space may be NULL: one point. */
 sky_err sky__space_read(sky__reader *r, const sky__node *space);
-/* The parameter of that name; an open job's is made, with the type of `types` or else that of values. Each
- * may be asked for once: a second axis of the same name is an error. */
+/* The parameter of that name; an open job's is made, with the type of `types` or else that of
+ * values. Each may be asked for once: a second axis of the same name is an error. */
 sky_err sky__space_param(sky__reader *r, const sky__node *at, const char *name,
                          const sky__node *values, uint32_t *param);
 sky_err sky__value_read(const sky__node *n, const sky_param *param, sky_value *out, sky_error *e);

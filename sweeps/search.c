@@ -1,5 +1,6 @@
-/* Sampled searches: the coordinates of point k in the unit cube, each a 64-bit binary fraction, computed
- * from k alone. Nothing is remembered between points, so that any worker makes any point. */
+/* Sampled searches: the coordinates of point k in the unit cube, each a 64-bit binary fraction,
+ * computed from k alone. Nothing is remembered between points, so that any worker makes any
+ * point. */
 #include <assert.h>
 
 #include "base/hash.h"

@@ -1,5 +1,5 @@
-/* The part of a sweep file that is neither job nor space: name, search, expressions, objectives, limits,
- * resources. */
+/* The part of a sweep file that is neither job nor space: name, search, expressions, objectives,
+ * limits, resources. */
 #include <assert.h>
 #include <inttypes.h>
 #include <string.h>
@@ -20,22 +20,26 @@ static sky_err copy_text(sky__reader *r, const sky__node *n, const char **out)
 
 static sky_err read_name(sky__reader *r)
 {
-    static const char allowed[] = "letters, digits and . _ -, 100 at most, beginning with a letter or "
-                                  "digit, not with sky_ or sqlite_";
+    static const char allowed[] =
+        "letters, digits and . _ -, 100 at most, beginning with a letter or "
+        "digit, not with sky_ or sqlite_";
     const char *name = r->options->name;
     if (name) {
         if (!sky_is_sweep_name(name))
-            return sky_fail(r->e, SKY_EFORMAT, "--name: found '%.100s'; allowed are %s", name, allowed);
+            return sky_fail(r->e, SKY_EFORMAT, "--name: found '%.100s'; allowed are %s", name,
+                            allowed);
         r->p->name = sky_arena_strdup(&r->p->arena, name);
         return r->p->name ? SKY_OK : sky__no_memory(r->e);
     }
     const sky__node *n = sky__node_get(r->root, "name");
     if (!n)
-        return sky__node_fail(r->root, r->e, "found no 'name'; every sweep has one (name: NAME, or "
-                                             "--name)");
+        return sky__node_fail(r->root, r->e,
+                              "found no 'name'; every sweep has one (name: NAME, or "
+                              "--name)");
     sky_err err = copy_text(r, n, &r->p->name);
     if (err == SKY_OK && !sky_is_sweep_name(r->p->name))
-        err = sky__node_fail(n, r->e, "name: found %s; allowed are %s", sky__node_found(n).text, allowed);
+        err = sky__node_fail(n, r->e, "name: found %s; allowed are %s", sky__node_found(n).text,
+                             allowed);
     return err;
 }
 
@@ -66,7 +70,8 @@ static sky_err read_expressions(sky__reader *r, const char *key, bool map, list 
     const sky__node *n = sky__node_get(r->root, key);
     size_t count = !n ? 0 : n->kind == SKY__SCALAR ? 1 : n->count;
     if (count > SKY_EXPRESSIONS_MAX)
-        return sky__node_fail(n, r->e, "%s: found %zu; allowed are %d", key, count, SKY_EXPRESSIONS_MAX);
+        return sky__node_fail(n, r->e, "%s: found %zu; allowed are %d", key, count,
+                              SKY_EXPRESSIONS_MAX);
     out->items = sky_new(&r->p->arena, sky_expression, count + 1);
     out->at = sky_new(r->tree, const sky__node *, count + 1);
     if (!out->items || !out->at)
@@ -143,9 +148,10 @@ static sky_err unknown_objective(sky__reader *r, const sky__node *at, const char
         names[n++] = p->derived[i].name;
     for (size_t i = 0; i < n; i++)
         sky_buf_printf(&all, "%s%s", i ? ", " : "", names[i]);
-    sky_err err = sky__key_fail(at, r->e, "objectives: unknown metric '%.60s'%s; allowed are %.600s",
-                                name, sky__suggest(name, names, n).text,
-                                n ? sky_buf_str(&all) : "numeric parameters: there are no metrics");
+    sky_err err =
+        sky__key_fail(at, r->e, "objectives: unknown metric '%.60s'%s; allowed are %.600s", name,
+                      sky__suggest(name, names, n).text,
+                      n ? sky_buf_str(&all) : "numeric parameters: there are no metrics");
     sky_buf_free(&all);
     return err;
 }
@@ -169,11 +175,14 @@ static sky_err add_objective(sky__reader *r, const sky__node *at, const char *na
         return sky__node_fail(goal, r->e, "objectives: found %s; allowed are min and max",
                               sky__node_found(goal).text);
     if (o.goal == SKY_NO_GOAL)
-        return sky__key_fail(at, r->e, "objectives: the job names no goal for '%s'; allowed are "
-                                       "{%s: min} and {%s: max}", name, name, name);
+        return sky__key_fail(at, r->e,
+                             "objectives: the job names no goal for '%s'; allowed are "
+                             "{%s: min} and {%s: max}",
+                             name, name, name);
     for (size_t i = 0; i < p->n_objectives; i++)
         if (strcmp(p->objectives[i].name, name) == 0)
-            return sky__key_fail(at, r->e, "objectives: '%s' is given twice; allowed is once", name);
+            return sky__key_fail(at, r->e, "objectives: '%s' is given twice; allowed is once",
+                                 name);
     if (p->n_objectives == SKY_OBJECTIVES_MAX)
         return sky__key_fail(at, r->e, "objectives: more than allowed (%d)", SKY_OBJECTIVES_MAX);
     o.name = sky_arena_strdup(&p->arena, name);
@@ -229,8 +238,8 @@ static sky_err read_search_options(sky__reader *r, const sky__node *options, sky
     const sky__node *scramble = sky__node_get(options, "scramble");
     const sky__node *order = sky__node_get(options, "order");
     if (s->kind != SKY__GRID && !points)
-        return sky__node_fail(options, r->e, "%s: found no 'points'; say how many: {%s: {points: N}}",
-                              what, what);
+        return sky__node_fail(options, r->e,
+                              "%s: found no 'points'; say how many: {%s: {points: N}}", what, what);
     if (points)
         err = sky__want_count(points, "points", bounds, &s->points, r->e);
     if (err == SKY_OK && scramble)
@@ -256,23 +265,27 @@ sky_err sky__search_read(sky__reader *r, const sky__node *search)
         word = options->key;
     }
     if (!word)
-        return sky__node_fail(search, r->e, "search: found %s; allowed are grid, {random: {points: N}}, "
-                                            "{sobol: ...} and {latin_hypercube: ...}",
+        return sky__node_fail(search, r->e,
+                              "search: found %s; allowed are grid, {random: {points: N}}, "
+                              "{sobol: ...} and {latin_hypercube: ...}",
                               sky__node_found(search).text);
     size_t kind = 0, n = SKY__LATIN_HYPERCUBE + 1;
     while (kind < n && strcmp(word, sky__search_names[kind]) != 0)
         kind++;
     if (kind == n)
-        return sky__node_fail(search, r->e, "search: unknown search '%.60s'%s; allowed are grid, random, "
-                                            "sobol and latin_hypercube", word,
-                              sky__suggest(word, sky__search_names, n).text);
+        return sky__node_fail(search, r->e,
+                              "search: unknown search '%.60s'%s; allowed are grid, random, "
+                              "sobol and latin_hypercube",
+                              word, sky__suggest(word, sky__search_names, n).text);
     s->kind = (sky__search_kind)kind;
     s->scramble = s->kind == SKY__SOBOL;
     if (options)
         return read_search_options(r, options, s);
     if (s->kind != SKY__GRID)
-        return sky__node_fail(search, r->e, "search: found '%s' alone; say how many points: "
-                                            "{%s: {points: N}}", word, word);
+        return sky__node_fail(search, r->e,
+                              "search: found '%s' alone; say how many points: "
+                              "{%s: {points: N}}",
+                              word, word);
     return SKY_OK;
 }
 
@@ -283,8 +296,8 @@ static sky_err read_bytes(sky__reader *r, const sky__node *map, const char *key,
     const sky__node *n = sky__node_get(map, key);
     if (!n || (n->kind == SKY__SCALAR && sky_parse_bytes(n->text, out) == SKY_OK))
         return SKY_OK;
-    return sky__node_fail(n, r->e, "%s: found %s; allowed are sizes such as 512MiB, 2GiB and 1.5GB", key,
-                          sky__node_found(n).text);
+    return sky__node_fail(n, r->e, "%s: found %s; allowed are sizes such as 512MiB, 2GiB and 1.5GB",
+                          key, sky__node_found(n).text);
 }
 
 static sky_err read_count(sky__reader *r, const sky__node *map, const char *key, sky__bounds bounds,
@@ -303,11 +316,13 @@ static sky_err read_limits(sky__reader *r)
         return SKY_OK;
     sky_err err = sky__want_keys(map, "limits", keys, r->e);
     const sky__node *timeout = sky__node_get(map, "timeout");
-    if (err == SKY_OK && timeout
-        && (timeout->kind != SKY__SCALAR
-            || sky_parse_duration(timeout->text, &l->timeout_ns) != SKY_OK || l->timeout_ns < 0))
-        err = sky__node_fail(timeout, r->e, "timeout: found %s; allowed are times such as 90, 60s, "
-                                            "1.5h and 250ms", sky__node_found(timeout).text);
+    if (err == SKY_OK && timeout &&
+        (timeout->kind != SKY__SCALAR ||
+         sky_parse_duration(timeout->text, &l->timeout_ns) != SKY_OK || l->timeout_ns < 0))
+        err = sky__node_fail(timeout, r->e,
+                             "timeout: found %s; allowed are times such as 90, 60s, "
+                             "1.5h and 250ms",
+                             sky__node_found(timeout).text);
     uint64_t attempts = l->attempts;
     if (err == SKY_OK)
         err = read_count(r, map, "attempts", (sky__bounds){1, UINT32_MAX}, &attempts);
@@ -345,9 +360,10 @@ static sky_err read_priority(sky__reader *r)
     int64_t x;
     if (!n)
         return SKY_OK;
-    if (n->kind != SKY__SCALAR || n->quoted || sky_parse_i64(n->text, &x) != SKY_OK
-        || x < -PRIORITY_MAX || x > PRIORITY_MAX)
-        return sky__node_fail(n, r->e, "priority: found %s; allowed is a whole number from -%d to %d",
+    if (n->kind != SKY__SCALAR || n->quoted || sky_parse_i64(n->text, &x) != SKY_OK ||
+        x < -PRIORITY_MAX || x > PRIORITY_MAX)
+        return sky__node_fail(n, r->e,
+                              "priority: found %s; allowed is a whole number from -%d to %d",
                               sky__node_found(n).text, PRIORITY_MAX, PRIORITY_MAX);
     r->p->priority = (int32_t)x;
     return SKY_OK;

@@ -28,8 +28,8 @@ static bool parse_infinity(const char *text, double *out)
 static bool parse_whole(const char *text, int64_t *out)
 {
     sky__decimal d;
-    return sky_parse_i64(text, out) == SKY_OK
-        || (sky__decimal_parse(text, &d) == SKY_OK && sky__decimal_scale(d, 0, out));
+    return sky_parse_i64(text, out) == SKY_OK ||
+           (sky__decimal_parse(text, &d) == SKY_OK && sky__decimal_scale(d, 0, out));
 }
 
 static bool parse_value(const sky__node *n, sky_type type, sky_value *out)
@@ -93,7 +93,8 @@ static sky_type scalar_type(const sky__node *n)
         return SKY_BOOL;
     if (sky_parse_i64(n->text, &i) == SKY_OK)
         return SKY_INT;
-    return sky_parse_f64(n->text, &f) == SKY_OK || parse_infinity(n->text, &f) ? SKY_REAL : SKY_TEXT;
+    return sky_parse_f64(n->text, &f) == SKY_OK || parse_infinity(n->text, &f) ? SKY_REAL
+                                                                               : SKY_TEXT;
 }
 
 /* The narrowest type that holds both. */
@@ -130,9 +131,9 @@ static sky_err unknown_param(sky__reader *r, const sky__node *at, const char *na
         names[i] = job->params[i].name;
         sky_buf_printf(&list, "%s%s", i ? ", " : "", names[i]);
     }
-    sky_err err = sky__key_fail(at, r->e, "unknown parameter '%.60s' of job '%s'%s; allowed are %.600s",
-                                name, job->name, sky__suggest(name, names, job->n_params).text,
-                                sky_buf_str(&list));
+    sky_err err =
+        sky__key_fail(at, r->e, "unknown parameter '%.60s' of job '%s'%s; allowed are %.600s", name,
+                      job->name, sky__suggest(name, names, job->n_params).text, sky_buf_str(&list));
     sky_buf_free(&list);
     return err;
 }
@@ -142,8 +143,10 @@ static sky_err new_param(sky__reader *r, const sky__node *at, const char *name,
 {
     sky_descriptor *job = &r->p->job;
     if (!sky_is_identifier(name))
-        return sky__key_fail(at, r->e, "found the parameter name '%.60s'; allowed are letters, digits "
-                                       "and _, 63 at most, not beginning with a digit", name);
+        return sky__key_fail(at, r->e,
+                             "found the parameter name '%.60s'; allowed are letters, digits "
+                             "and _, 63 at most, not beginning with a digit",
+                             name);
     if (job->n_params == SKY_PARAMS_MAX)
         return sky__key_fail(at, r->e, "more parameters than allowed (%d)", SKY_PARAMS_MAX);
     sky_type type = infer_type(values);
@@ -152,14 +155,14 @@ static sky_err new_param(sky__reader *r, const sky__node *at, const char *name,
     if (given && sky__want_text(given, "types", &word, r->e) != SKY_OK)
         return SKY_EFORMAT;
     if (given && sky_type_parse(word, &type) != SKY_OK)
-        return sky__node_fail(given, r->e, "types: found '%.40s'; allowed are int, real, text and bool",
-                              word);
+        return sky__node_fail(given, r->e,
+                              "types: found '%.40s'; allowed are int, real, text and bool", word);
     name = sky_arena_strdup(&r->p->arena, name);
     if (!name)
         return sky__no_memory(r->e);
     *out = (uint32_t)job->n_params++;
-    r->params[*out] = (sky_param){.name = name, .type = type, .unit = "", .doc = "",
-                                  .def = sky_absent(type)};
+    r->params[*out] =
+        (sky_param){.name = name, .type = type, .unit = "", .doc = "", .def = sky_absent(type)};
     r->p->fixed[*out] = sky_absent(type);
     return SKY_OK;
 }
@@ -172,7 +175,8 @@ sky_err sky__space_param(sky__reader *r, const sky__node *at, const char *name,
         if (strcmp(job->params[i].name, name) != 0)
             continue;
         if (r->p->sources[i].factor >= 0)
-            return sky__key_fail(at, r->e, "the parameter '%s' is given twice; allowed is once", name);
+            return sky__key_fail(at, r->e, "the parameter '%s' is given twice; allowed is once",
+                                 name);
         *param = i;
         r->p->sources[i].factor = 0; /* taken; sky__plan_finish() puts the right number */
         return SKY_OK;
@@ -228,8 +232,8 @@ static sky_err read_values(sky__reader *r, const sky__node *values, uint32_t par
     if (values->kind == SKY__MAP)
         return sky__node_fail(values, r->e, "'%s': found a map; allowed is a list of values", name);
     if (values->count == 0)
-        return sky__node_fail(values, r->e, "'%s': found an empty list; allowed is one value or more",
-                              name);
+        return sky__node_fail(values, r->e,
+                              "'%s': found an empty list; allowed is one value or more", name);
     const sky__node **nodes = sky_new(r->tree, const sky__node *, values->count);
     if (!nodes)
         return sky__no_memory(r->e);
@@ -356,10 +360,10 @@ static sky_err check_duplicates(sky__reader *r, const sky__factor *f, const sky_
     const sky__node *at = values->kind == SKY__LIST ? nth_child(values, rows.second) : values;
     sky_buf row = {0};
     sky__row_print(&row, r->p, f, rows.second);
-    sky_err err = sky__node_fail(at, r->e, "value %" PRIu64 " of '%s', %.80s, is value %" PRIu64
-                                           " again; allowed is each once", rows.second + 1,
-                                 r->params[f->axes[0].param].name, sky_buf_str(&row),
-                                 rows.first + 1);
+    sky_err err = sky__node_fail(
+        at, r->e,
+        "value %" PRIu64 " of '%s', %.80s, is value %" PRIu64 " again; allowed is each once",
+        rows.second + 1, r->params[f->axes[0].param].name, sky_buf_str(&row), rows.first + 1);
     sky_buf_free(&row);
     return err;
 }
@@ -409,17 +413,21 @@ static sky_err read_zip_group(sky__reader *r, const sky__node *group)
         sky__axis *axis = &f->axes[f->n_axes++];
         err = sky__space_param(r, n, n->key, n, &param);
         if (err == SKY_OK && n->kind == SKY__MAP && sky__node_get(n, "when"))
-            err = sky__key_fail(sky__node_get(n, "when"), r->e, "found 'when' on one axis of a zip; "
+            err = sky__key_fail(sky__node_get(n, "when"), r->e,
+                                "found 'when' on one axis of a zip; "
                                 "allowed is one for the whole pair, beside its axes");
         if (err == SKY_OK)
             err = read_axis(r, n, param, axis);
         if (err == SKY_OK && axis->count == 0)
-            err = sky__node_fail(n, r->e, "'%s' is a continuous interval; a zip allows listed values "
-                                          "and steps", n->key);
+            err = sky__node_fail(n, r->e,
+                                 "'%s' is a continuous interval; a zip allows listed values "
+                                 "and steps",
+                                 n->key);
         if (err == SKY_OK && first && axis->count != f->count)
-            err = sky__node_fail(n, r->e, "'%s' has %" PRIu64 " values, but '%s', paired with it, has "
-                                          "%" PRIu64 "; allowed are equal numbers", n->key,
-                                 axis->count, first->key, f->count);
+            err = sky__node_fail(n, r->e,
+                                 "'%s' has %" PRIu64 " values, but '%s', paired with it, has "
+                                 "%" PRIu64 "; allowed are equal numbers",
+                                 n->key, axis->count, first->key, f->count);
         if (err != SKY_OK)
             return err;
         first = first ? first : n;
@@ -440,8 +448,10 @@ static sky_err read_zip(sky__reader *r, const sky__node *zip)
     if (zip->kind == SKY__MAP)
         return read_zip_group(r, zip);
     if (zip->kind != SKY__LIST || zip->count == 0)
-        return sky__node_fail(zip, r->e, "zip: found %s; allowed is a list of maps, each of axes of "
-                                         "equal length", sky__node_found(zip).text);
+        return sky__node_fail(zip, r->e,
+                              "zip: found %s; allowed is a list of maps, each of axes of "
+                              "equal length",
+                              sky__node_found(zip).text);
     sky_err err = SKY_OK;
     for (const sky__node *n = zip->first; n && err == SKY_OK; n = n->next)
         err = read_zip_group(r, n);
@@ -478,8 +488,10 @@ sky_err sky__space_read(sky__reader *r, const sky__node *space)
         return err;
     }
     if (space->kind != SKY__MAP || space->count == 0)
-        return sky__node_fail(space, r->e, "space: found %s; allowed are a map of axes and a list of "
-                                           "points", sky__node_found(space).text);
+        return sky__node_fail(space, r->e,
+                              "space: found %s; allowed are a map of axes and a list of "
+                              "points",
+                              sky__node_found(space).text);
     for (const sky__node *n = space->first; n && err == SKY_OK; n = n->next) {
         if (strcmp(n->key, "zip") == 0)
             err = read_zip(r, n);

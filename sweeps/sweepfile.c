@@ -21,9 +21,9 @@ static const char *folder_of(sky_arena *arena, const char *path)
     if (!path || !path[0] || strcmp(path, "-") == 0)
         return "";
     const char *slash = strrchr(path, '/');
-    char *folder = !slash   ? sky_arena_strdup(arena, ".")
-        : slash == path     ? sky_arena_strdup(arena, "/")
-                            : sky_arena_strndup(arena, path, (size_t)(slash - path));
+    char *folder = !slash          ? sky_arena_strdup(arena, ".")
+                   : slash == path ? sky_arena_strdup(arena, "/")
+                                   : sky_arena_strndup(arena, path, (size_t)(slash - path));
     return folder && realpath(folder, absolute) ? sky_arena_strdup(arena, absolute) : "";
 }
 
@@ -47,8 +47,10 @@ static sky_err read_parts(sky__reader *r)
         while (i < r->p->job.n_params && strcmp(r->p->job.params[i].name, n->key) != 0)
             i++;
         if (i == r->p->job.n_params)
-            err = sky__key_fail(n, r->e, "types: '%.60s' is no parameter of the space; allowed are "
-                                         "those that are", n->key);
+            err = sky__key_fail(n, r->e,
+                                "types: '%.60s' is no parameter of the space; allowed are "
+                                "those that are",
+                                n->key);
     }
     return err == SKY_OK ? sky__plan_finish(r->p, &r->at, r->e) : err;
 }
@@ -73,9 +75,10 @@ sky_err sky_plan_parse(sky_plan **out, const char *text, size_t len, const char 
     if (err == SKY_OK)
         err = sky__yaml_read(&r.root, text, len, r.file, &tree, e);
     if (err == SKY_OK && (!r.root || r.root->kind != SKY__MAP))
-        err = sky_fail(e, SKY_EFORMAT, "%s:1:1: found %s; allowed is a map of keys such as name, job and "
-                                       "space", r.file,
-                       r.root ? sky__node_found(r.root).text : "an empty file");
+        err = sky_fail(e, SKY_EFORMAT,
+                       "%s:1:1: found %s; allowed is a map of keys such as name, job and "
+                       "space",
+                       r.file, r.root ? sky__node_found(r.root).text : "an empty file");
     if (err == SKY_OK)
         err = read_parts(&r);
     if (err == SKY_OK) {

@@ -126,8 +126,8 @@ sky__found sky__suggest(const char *word, const char *const *list, size_t n)
 
 bool sky__node_is_null(const sky__node *n)
 {
-    return n->kind == SKY__SCALAR && !n->quoted
-        && (n->text[0] == '\0' || strcmp(n->text, "~") == 0 || strcmp(n->text, "null") == 0);
+    return n->kind == SKY__SCALAR && !n->quoted &&
+           (n->text[0] == '\0' || strcmp(n->text, "~") == 0 || strcmp(n->text, "null") == 0);
 }
 
 sky_err sky__want_map(const sky__node *n, const char *what, sky_error *e)
@@ -165,8 +165,8 @@ sky_err sky__want_count(const sky__node *n, const char *what, sky__bounds bounds
                         sky_error *e)
 {
     uint64_t x;
-    if (n->kind == SKY__SCALAR && !n->quoted && sky_parse_u64(n->text, &x) == SKY_OK
-        && x >= bounds.min && x <= bounds.max) {
+    if (n->kind == SKY__SCALAR && !n->quoted && sky_parse_u64(n->text, &x) == SKY_OK &&
+        x >= bounds.min && x <= bounds.max) {
         *out = x;
         return SKY_OK;
     }

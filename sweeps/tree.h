@@ -1,6 +1,6 @@
-/* A document as a tree of nodes that know where they stand, so that every complaint about a sweep file
- * can say file:line:column. YAML files, `--set` values, CSV files and the canonical JSON of a plan all
- * become such trees; only sweeps/ uses them. */
+/* A document as a tree of nodes that know where they stand, so that every complaint about a
+ * sweep file can say file:line:column. YAML files, `--set` values, CSV files and the canonical
+ * JSON of a plan all become such trees; only sweeps/ uses them. */
 #ifndef SKY_SWEEPS_TREE_H
 #define SKY_SWEEPS_TREE_H
 
@@ -28,14 +28,14 @@ struct sky__node {
 };
 
 enum {
-    SKY__DEPTH_MAX = 32,         /* far deeper than any sweep; bounds recursion */
-    SKY__NODES_MAX = 4 << 20,    /* about 300 MB; a longer list of points belongs in several sweeps */
-    SKY__MAP_KEYS_MAX = 1024,    /* duplicate keys are found by looking at each */
+    SKY__DEPTH_MAX = 32,      /* far deeper than any sweep; bounds recursion */
+    SKY__NODES_MAX = 4 << 20, /* about 300 MB; a longer list of points belongs in several sweeps */
+    SKY__MAP_KEYS_MAX = 1024, /* duplicate keys are found by looking at each */
 };
 
-/* Reads one YAML document. The tree lives in arena. Refused, with the place: bytes that are not UTF-8,
- * several documents, anchors and aliases, tags, duplicate keys, keys that are not scalars, and more than
- * the limits above. *out is NULL for an empty document. */
+/* Reads one YAML document. The tree lives in arena. Refused, with the place: bytes that are not
+ * UTF-8, several documents, anchors and aliases, tags, duplicate keys, keys that are not
+ * scalars, and more than the limits above. *out is NULL for an empty document. */
 sky_err sky__yaml_read(sky__node **out, const char *text, size_t len, const char *file,
                        sky_arena *arena, sky_error *e);
 /* Reads JSON as sky_plan_text() writes it: strict, with the same limits, a plan's text in mind. */

@@ -1,6 +1,6 @@
-/* YAML to a tree, by libyaml's event parser. Events, not libyaml's documents: they come one at a time, so
- * that every limit is checked before memory is spent. Anchors and aliases are refused: a sweep does not
- * need them, and ten lines of them can stand for gigabytes. */
+/* YAML to a tree, by libyaml's event parser. Events, not libyaml's documents: they come one at a
+ * time, so that every limit is checked before memory is spent. Anchors and aliases are refused:
+ * a sweep does not need them, and ten lines of them can stand for gigabytes. */
 #include <stdio.h>
 #include <string.h>
 #include <yaml.h>
@@ -31,7 +31,8 @@ static sky_err fail(reader *r, place at, const char *message)
     return sky_fail(r->e, SKY_EFORMAT, "%s:%u:%u: %s", r->file, at.line, at.column, message);
 }
 
-/* The length of the UTF-8 character at s, 0 if it is none. Rejects overlong forms and surrogates. */
+/* The length of the UTF-8 character at s, 0 if it is none. Rejects overlong forms and
+ * surrogates. */
 static size_t utf8_len(const unsigned char *s, size_t left)
 {
     if (s[0] < 0x80)
@@ -42,8 +43,8 @@ static size_t utf8_len(const unsigned char *s, size_t left)
     for (size_t i = 1; i < n; i++)
         if ((s[i] & 0xc0) != 0x80)
             return 0;
-    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f)
-        || (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
+    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
+        (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
         return 0;
     return n;
 }
@@ -55,8 +56,9 @@ sky_err sky__text_check(const char *text, size_t len, const char *file, sky_erro
     for (size_t i = 0; i < len;) {
         size_t n = utf8_len(s + i, len - i);
         if (n == 0)
-            return sky_fail(e, SKY_EFORMAT, "%s:%u:%u: found the byte 0x%02x; allowed is UTF-8 text",
-                            file, at.line, at.column, s[i]);
+            return sky_fail(e, SKY_EFORMAT,
+                            "%s:%u:%u: found the byte 0x%02x; allowed is UTF-8 text", file, at.line,
+                            at.column, s[i]);
         bool control = (s[i] < 0x20 && s[i] != '\n' && s[i] != '\t' && s[i] != '\r');
         if (control)
             return sky_fail(e, SKY_EFORMAT,
@@ -77,8 +79,9 @@ static sky_err fail_parser(reader *r)
         return sky_fail(r->e, SKY_ENOMEM, "%s: out of memory", r->file);
     place at = place_of(p->problem_mark);
     char message[300];
-    snprintf(message, sizeof message, "not valid YAML: %s%s%s", p->problem ? p->problem : "unreadable",
-             p->context ? " " : "", p->context ? p->context : "");
+    snprintf(message, sizeof message, "not valid YAML: %s%s%s",
+             p->problem ? p->problem : "unreadable", p->context ? " " : "",
+             p->context ? p->context : "");
     return fail(r, at, message);
 }
 
@@ -168,8 +171,10 @@ static sky_err read_key(reader *r, const sky__node *map, const yaml_event_t *eve
         return fail(r, at, "found an empty key; allowed are words");
     const sky__node *before = sky__node_get(map, text);
     if (before) {
-        snprintf(message, sizeof message, "the key '%.60s' is given twice, first in line %u; "
-                 "allowed is once", text, before->key_line);
+        snprintf(message, sizeof message,
+                 "the key '%.60s' is given twice, first in line %u; "
+                 "allowed is once",
+                 text, before->key_line);
         return fail(r, at, message);
     }
     if (map->count >= SKY__MAP_KEYS_MAX)

@@ -5,8 +5,8 @@
 #include "sweeps/plan.h"
 
 void require(int holds); /* aborts if not: fuzzers run with and without assertions */
-/* Decodes points from both ends and between, compiles the filter, and loads the plan's text again; all
- * must agree. */
+/* Decodes points from both ends and between, compiles the filter, and loads the plan's text
+ * again; all must agree. */
 void check_plan(const sky_plan *p);
 
 #endif

@@ -1,7 +1,7 @@
-/* Replays files through a fuzz target without libFuzzer: each argument is a file or a folder of files.
- * Each is followed by random mutations of it, from a seed that SKY_TEST_SEED sets: a little fuzzing in
- * every run of the tests, with any compiler. The input is copied to a block of its exact length, so that
- * AddressSanitizer sees a read past it. */
+/* Replays files through a fuzz target without libFuzzer: each argument is a file or a folder of
+ * files. Each is followed by random mutations of it, from a seed that SKY_TEST_SEED sets: a
+ * little fuzzing in every run of the tests, with any compiler. The input is copied to a block of
+ * its exact length, so that AddressSanitizer sees a read past it. */
 #include <dirent.h>
 #include <inttypes.h>
 #include <stdint.h>
@@ -34,7 +34,8 @@ static size_t below(size_t n)
 /* Changes bytes, which has room for GROWTH_MAX more, in one place. Returns the new length. */
 static size_t mutate(uint8_t *bytes, size_t len)
 {
-    static const uint8_t telling[] = {0, 1, 0x7f, 0x80, 0xff, '0', '9', '-', '"', '\\', '{', ']', ':', ',', '\n'};
+    static const uint8_t telling[] = {0,   1,    0x7f, 0x80, 0xff, '0', '9', '-',
+                                      '"', '\\', '{',  ']',  ':',  ',', '\n'};
     size_t at = below(len + 1), n = 1 + below(GROWTH_MAX / 2);
     size_t left = len - at;
     switch (below(6)) {

@@ -1,6 +1,6 @@
-/* Sweep files: any bytes give a plan that keeps its promises, or a message. A first line "#set key=value"
- * is an override. Bytes that speak of csv go to the reader of CSV files alone, so that no input makes this
- * program open files of the machine. */
+/* Sweep files: any bytes give a plan that keeps its promises, or a message. A first line "#set
+ * key=value" is an override. Bytes that speak of csv go to the reader of CSV files alone, so
+ * that no input makes this program open files of the machine. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

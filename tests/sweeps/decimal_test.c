@@ -18,11 +18,20 @@ Test(decimal, reads_digits_exactly)
         int32_t exponent;
         bool whole;
     } cases[] = {
-        {"0", 0, 0, true},           {"-0.0", 0, 0, false},      {"7", 7, 0, true},
-        {"+7", 7, 0, true},          {"100", 1, 2, true},        {"0.05", 5, -2, false},
-        {"-1.50", -15, -1, false},   {"1e-3", 1, -3, false},     {"2.5E+2", 25, 1, false},
-        {".5", 5, -1, false},        {"5.", 5, 0, false},        {"00012", 12, 0, true},
-        {"123456789012345678", 123456789012345678, 0, true},     {"1e400", 1, 400, false},
+        {"0", 0, 0, true},
+        {"-0.0", 0, 0, false},
+        {"7", 7, 0, true},
+        {"+7", 7, 0, true},
+        {"100", 1, 2, true},
+        {"0.05", 5, -2, false},
+        {"-1.50", -15, -1, false},
+        {"1e-3", 1, -3, false},
+        {"2.5E+2", 25, 1, false},
+        {".5", 5, -1, false},
+        {"5.", 5, 0, false},
+        {"00012", 12, 0, true},
+        {"123456789012345678", 123456789012345678, 0, true},
+        {"1e400", 1, 400, false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         sky__decimal d = parsed(cases[i].text);
@@ -34,8 +43,8 @@ Test(decimal, reads_digits_exactly)
 
 Test(decimal, refuses_what_is_none)
 {
-    static const char *const bad[] = {"", "-", ".", "e5", "1e", "1e+", "1x", " 1", "1 ", "1.2.3",
-                                      "--1", "0x10", "nan", "inf", "1_000"};
+    static const char *const bad[] = {"",   "-",     ".",   "e5",   "1e",  "1e+", "1x",   " 1",
+                                      "1 ", "1.2.3", "--1", "0x10", "nan", "inf", "1_000"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         sky__decimal d;
         cr_assert(eq(int, sky__decimal_parse(bad[i], &d), SKY_EFORMAT), "%s", bad[i]);

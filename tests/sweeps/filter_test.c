@@ -68,7 +68,7 @@ Test(filter, null_rejects)
 
 Test(filter, compares_as_the_stores_columns_do)
 {
-    keeps("{a: ['1', '02']}", "[a = 1]", "10"); /* a text column compares as text */
+    keeps("{a: ['1', '02']}", "[a = 1]", "10");  /* a text column compares as text */
     keeps("{a: [1, 2]}", "[\"a = '1'\"]", "10"); /* a number column as numbers */
 }
 
@@ -151,8 +151,10 @@ Test(filter, is_a_sandbox)
 {
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
         char yaml[400];
-        snprintf(yaml, sizeof yaml, "name: t\njob: model\nspace: {network: a, depth: 1}\n"
-                                    "where:\n  - \"%s\"\n", refused[i].sql);
+        snprintf(yaml, sizeof yaml,
+                 "name: t\njob: model\nspace: {network: a, depth: 1}\n"
+                 "where:\n  - \"%s\"\n",
+                 refused[i].sql);
         REFUSES(yaml, "t.yaml:5:5:", refused[i].text);
     }
 }
@@ -162,7 +164,8 @@ Test(filter, sees_a_row_at_a_time)
     REFUSES("name: t\njob: command\nspace: {a: [1, 2]}\nwhere: [a IN point]\n", "subqueries");
     REFUSES("name: t\njob: command\nspace: {a: [1, 2]}\nwhere: [\"a IN (SELECT a FROM point)\"]\n",
             "subqueries");
-    REFUSES("name: t\njob: command\nspace: {a: [1, 2]}\nwhere: [\"a IN point(1)\"]\n", "t.yaml:4:9:");
+    REFUSES("name: t\njob: command\nspace: {a: [1, 2]}\nwhere: [\"a IN point(1)\"]\n",
+            "t.yaml:4:9:");
 }
 
 Test(filter, names_that_are_words_of_sql)
@@ -180,10 +183,14 @@ Test(filter, limits_what_an_expression_may_take)
         n += snprintf(yaml + n, sizeof yaml - (size_t)n, "+1");
     snprintf(yaml + n, sizeof yaml - (size_t)n, "\"]\n");
     REFUSES(yaml, "t.yaml:4:9:", "depth");
-    REFUSES("name: t\njob: command\nspace: {a: [1, 2]}\nwhere: [\"(((((((((((((((((((((((((((((((((((((((((("
-            "((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((("
-            "a\"]\n", "not closed");
-    sky_plan *p = plan_of_space("{a: [1, 2]}", "where: [\"length(hex(hex(format('%500000d', a)))) > 0\"]");
+    REFUSES("name: t\njob: command\nspace: {a: [1, 2]}\nwhere: "
+            "[\"(((((((((((((((((((((((((((((((((((((((((("
+            "(((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((("
+            "((((((((((("
+            "a\"]\n",
+            "not closed");
+    sky_plan *p =
+        plan_of_space("{a: [1, 2]}", "where: [\"length(hex(hex(format('%500000d', a)))) > 0\"]");
     sky_filter *f = NULL;
     sky_error e = {0};
     cr_assert(eq(int, sky_filter_new(&f, p, &e), SKY_OK));

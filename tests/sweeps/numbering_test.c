@@ -18,8 +18,8 @@ Test(numbering, last_axis_varies_fastest)
 
 Test(numbering, zip_moves_together)
 {
-    sky_plan *p = plan_of_space("{a: [1, 2], zip: [{b: [x, y, z], c: {from: 0.0, to: 1, count: 3}}]}",
-                                "");
+    sky_plan *p =
+        plan_of_space("{a: [1, 2], zip: [{b: [x, y, z], c: {from: 0.0, to: 1, count: 3}}]}", "");
     cr_assert(eq(str, STR(all_values(p)), "1 x 0, 1 y 0.5, 1 z 1, 2 x 0, 2 y 0.5, 2 z 1"));
     sky_plan_free(p);
     p = plan_of_space("{zip: {b: [x, y], c: [2, 2]}}", "");
@@ -29,8 +29,10 @@ Test(numbering, zip_moves_together)
 
 Test(numbering, conditions_leave_no_copies)
 {
-    sky_plan *p = plan_of_space("{m: [p, q], w: {values: [1, 2, 3], when: \"m = 'q'\"}, z: [8, 9]}", "");
-    cr_assert(eq(str, STR(all_values(p)), "p - 8, p - 9, q 1 8, q 1 9, q 2 8, q 2 9, q 3 8, q 3 9"));
+    sky_plan *p =
+        plan_of_space("{m: [p, q], w: {values: [1, 2, 3], when: \"m = 'q'\"}, z: [8, 9]}", "");
+    cr_assert(
+        eq(str, STR(all_values(p)), "p - 8, p - 9, q 1 8, q 1 9, q 2 8, q 2 9, q 3 8, q 3 9"));
     cr_assert(not(sky_plan_has_absent(p, 0)));
     cr_assert(sky_plan_has_absent(p, 1));
     sky_plan_free(p);
@@ -42,19 +44,22 @@ Test(numbering, conditions_leave_no_copies)
 
 Test(numbering, an_inactive_axis_has_the_jobs_default)
 {
-    sky_plan *p = plan_of("name: t\njob: model\nspace:\n  network: a\n  depth: 1\n  mode: [split, flexsa]\n"
-                          "  width: {values: [0.5, 1], when: \"mode = 'flexsa'\"}\n");
-    cr_assert(eq(str, STR(all_values(p)), "a 128 split 1 false 1, a 128 flexsa 0.5 false 1, "
-                                             "a 128 flexsa 1 false 1"));
+    sky_plan *p =
+        plan_of("name: t\njob: model\nspace:\n  network: a\n  depth: 1\n  mode: [split, flexsa]\n"
+                "  width: {values: [0.5, 1], when: \"mode = 'flexsa'\"}\n");
+    cr_assert(eq(str, STR(all_values(p)),
+                 "a 128 split 1 false 1, a 128 flexsa 0.5 false 1, "
+                 "a 128 flexsa 1 false 1"));
     cr_assert(not(sky_plan_has_absent(p, 3)));
     sky_plan_free(p);
 }
 
 Test(numbering, conditions_may_look_at_conditional_axes)
 {
-    sky_plan *p = plan_of_space("{a: [0, 1], b: {values: [5, 6], when: \"a = 1\"}, "
-                                "c: {values: [7, 8], when: \"b = 6\"}, d: {values: [3], when: \"b IS NULL\"}}",
-                                "");
+    sky_plan *p = plan_of_space(
+        "{a: [0, 1], b: {values: [5, 6], when: \"a = 1\"}, "
+        "c: {values: [7, 8], when: \"b = 6\"}, d: {values: [3], when: \"b IS NULL\"}}",
+        "");
     cr_assert(eq(str, STR(all_values(p)), "0 - - 3, 1 5 - -, 1 6 7 -, 1 6 8 -"));
     sky_plan_free(p);
 }
@@ -84,8 +89,10 @@ Test(numbering, huge_grids_are_counters)
     sky_buf_puts(&space, ", w: {values: [1, 2, 3], when: \"m = 'q'\"}}");
     sky_plan *p = plan_of_space(sky_buf_str(&space), "search: {grid: {order: random}}");
     cr_assert(eq(u64, sky_plan_points(p), 400000000000000000u));
-    cr_assert(eq(str, STR(values_of(p, 99999999999999998u)), "p 9 9 9 9 9 9 9 9 9 9 9 9 9 9 9 9 8 -"));
-    cr_assert(eq(str, STR(values_of(p, 399999999999999999u)), "q 9 9 9 9 9 9 9 9 9 9 9 9 9 9 9 9 9 3"));
+    cr_assert(
+        eq(str, STR(values_of(p, 99999999999999998u)), "p 9 9 9 9 9 9 9 9 9 9 9 9 9 9 9 9 8 -"));
+    cr_assert(
+        eq(str, STR(values_of(p, 399999999999999999u)), "q 9 9 9 9 9 9 9 9 9 9 9 9 9 9 9 9 9 3"));
     for (uint64_t k = 0; k < 1000; k++)
         cr_assert(eq(u64, sky_plan_position(p, sky_plan_trial(p, k * 399999999)), k * 399999999));
     sky_plan_free(p);
@@ -100,16 +107,18 @@ Test(numbering, refuses_conditions_it_cannot_count)
     } cases[] = {
         {"  a: {values: [1, 2], when: \"b = 1\"}\n  b: [1, 2]\n", "t.yaml:5:29:", "stand before"},
         {"  a: {values: [1, 2], when: \"a = 1\"}\n", "t.yaml:5:29:", "stand before"},
-        {"  a: {from: 0.0, to: 1}\n  b: {values: [1, 2], when: \"a > 0.5\"}\n", "t.yaml:6:29:",
-         "continuous interval"},
-        {"  a: {from: 1, to: 2000000}\n  b: {values: [1, 2], when: \"a > 5\"}\n", "t.yaml:6:29:",
-         "too many combinations"},
-        {"  a: [1, 2]\n  b: {values: [1, 2], when: \"c > 5\"}\n", "t.yaml:6:29:", "no such column: c"},
+        {"  a: {from: 0.0, to: 1}\n  b: {values: [1, 2], when: \"a > 0.5\"}\n",
+         "t.yaml:6:29:", "continuous interval"},
+        {"  a: {from: 1, to: 2000000}\n  b: {values: [1, 2], when: \"a > 5\"}\n",
+         "t.yaml:6:29:", "too many combinations"},
+        {"  a: [1, 2]\n  b: {values: [1, 2], when: \"c > 5\"}\n",
+         "t.yaml:6:29:", "no such column: c"},
         {"  a: [1, 2]\n  b: {values: [1, 2], when: \"a >\"}\n", "t.yaml:6:29:", "syntax"},
         {"  a: [1, 2]\n  b: {values: [1, 2], when: [1]}\n", "t.yaml:6:29:", "found a list"},
-        {"  a: [1, 2]\n  b: {values: [1, 2], when: \"random() > a\"}\n", "t.yaml:6:29:", "not allowed"},
-        {"  a: [1, 2]\n  zip: [{b: {values: [1], when: \"a\"}, c: [1]}]\n", "t.yaml:6:27:",
-         "for the whole pair"},
+        {"  a: [1, 2]\n  b: {values: [1, 2], when: \"random() > a\"}\n",
+         "t.yaml:6:29:", "not allowed"},
+        {"  a: [1, 2]\n  zip: [{b: {values: [1], when: \"a\"}, c: [1]}]\n",
+         "t.yaml:6:27:", "for the whole pair"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char yaml[600];
@@ -190,7 +199,8 @@ static void random_space(oracle *o, sky_rng *r)
     o->n = 1 + (int)sky_rng_below(r, FACTORS_MAX);
     for (int i = 0; i < o->n; i++) {
         factor *f = &o->f[i];
-        *f = (factor){.n_values = 1 + (int)sky_rng_below(r, 3), .n_axes = 1 + (sky_rng_below(r, 4) == 0)};
+        *f = (factor){.n_values = 1 + (int)sky_rng_below(r, 3),
+                      .n_axes = 1 + (sky_rng_below(r, 4) == 0)};
         if (i == 0 || sky_rng_below(r, 2) == 0)
             continue;
         f->condition = (condition)(1 + sky_rng_below(r, 3));
@@ -235,8 +245,8 @@ static void write_axis(sky_buf *b, int i, int k, const factor *f, bool as_range)
     sky_buf_puts(b, "}");
 }
 
-/* Several zips cannot stand under one key, so that pairs go to one list at the end: the factors that are
- * pairs are moved there first. */
+/* Several zips cannot stand under one key, so that pairs go to one list at the end: the factors
+ * that are pairs are moved there first. */
 static void write_space(sky_buf *b, const oracle *o, sky_rng *r)
 {
     const char *comma = "{";
@@ -306,8 +316,10 @@ Test(numbering, equals_a_naive_expansion, .timeout = 120)
         sky_plan *q = reloaded(p);
         cr_assert(eq(u64, sky_plan_points(p), o.n_points), "%s", sky_buf_str(&space));
         for (size_t k = 0; k < o.n_points; k++) {
-            cr_assert(eq(str, STR(values_of(p, k)), STR(o.points[k])), "%zu of %s", k, sky_buf_str(&space));
-            cr_assert(eq(str, STR(values_of(q, k)), STR(o.points[k])), "%zu of %s", k, sky_buf_str(&space));
+            cr_assert(eq(str, STR(values_of(p, k)), STR(o.points[k])), "%zu of %s", k,
+                      sky_buf_str(&space));
+            cr_assert(eq(str, STR(values_of(q, k)), STR(o.points[k])), "%zu of %s", k,
+                      sky_buf_str(&space));
         }
         check_columns(p);
         sky_plan_free(p);

@@ -30,9 +30,10 @@ Test(override, replaces_axes)
 
 Test(override, replaces_settings)
 {
-    const char *const set[] = {"limits.timeout=5s", "limits.memory=1GiB", "repeats=3", "name=other",
-                               "resources.cpus=4", "search={grid: {order: random}}", "where=[a > 1]",
-                               NULL};
+    const char *const set[] = {"limits.timeout=5s", "limits.memory=1GiB",
+                               "repeats=3",         "name=other",
+                               "resources.cpus=4",  "search={grid: {order: random}}",
+                               "where=[a > 1]",     NULL};
     sky_plan *p = plan_with(yaml, set);
     cr_assert(eq(i64, sky_plan_limits(p)->timeout_ns, 5000000000));
     cr_assert(eq(u64, sky_plan_limits(p)->memory_bytes, UINT64_C(1) << 30));
@@ -77,7 +78,8 @@ Test(override, refuses)
     FAILS("found no key and value", "=5");
     FAILS("found no value", "a=");
     FAILS("--set a=[1, b:2:1: not valid YAML", "a=[1, b");
-    FAILS("--set limit.timeout=5s: unknown key 'limit', did you mean 'limits'?", "limit.timeout=5s");
+    FAILS("--set limit.timeout=5s: unknown key 'limit', did you mean 'limits'?",
+          "limit.timeout=5s");
     FAILS("did you mean 'timeout'?", "limits.timout=5s");
     FAILS("found an empty key", "limits.=5s");
     FAILS("--set c=[1, 2]:1:1: 'c' has 2 values, but 'b', paired with it, has 3", "c=[1, 2]",

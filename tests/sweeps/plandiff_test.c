@@ -35,9 +35,11 @@ static void changes(const char *space, const char *rest, const char *expected)
 Test(plandiff, what_may_change_is_no_difference)
 {
     changes(SAME, "", "");
-    changes(SAME, "limits: {timeout: 5s}\nobjectives: [time_s]\nconstraints: [time_s < 1]\n"
-                  "derived: {x: time_s}\nrepeats: 7\npriority: 2\nresources: {cpus: 4}\n"
-                  "description: x\ntags: [y]", "");
+    changes(SAME,
+            "limits: {timeout: 5s}\nobjectives: [time_s]\nconstraints: [time_s < 1]\n"
+            "derived: {x: time_s}\nrepeats: 7\npriority: 2\nresources: {cpus: 4}\n"
+            "description: x\ntags: [y]",
+            "");
     changes("{network: [a, b], depth: {from: 1, to: 3}, width: {from: 0, to: 1, step: 0.25}}", "",
             "space.depth: 1 to 3 in 3 values, was 3 values\n");
 }
@@ -56,8 +58,8 @@ Test(plandiff, says_what_changed)
     changes("{network: [a, b], width: {from: 0, to: 1, step: 0.25}, depth: [1, 2, 3]}", "",
             "space, order of axes: network width depth, was network depth width\n");
     changes("{network: [a, b], depth: {values: [1, 2, 3], when: \"network = 'a'\"}, "
-            "width: {from: 0, to: 1, step: 0.25}}", "",
-            "space.depth.when: network = 'a', was nothing\n");
+            "width: {from: 0, to: 1, step: 0.25}}",
+            "", "space.depth.when: network = 'a', was nothing\n");
     changes(SAME, "seed: 5", "seed: 5, was 0\n");
     changes(SAME, "where: [depth > 1]", "where: depth > 1, was nothing\n");
     changes(SAME, "search: {random: {points: 5}}",

@@ -14,8 +14,9 @@
 
 static void random_word(sky_buf *b, sky_rng *r)
 {
-    static const char *const pieces[] = {"a",  "B",  "0",   "_",     " ",          "\\\"", "\\\\", "\\n",
-                                         "\\t", "\xc3\xa4", "\xf0\x9f\x98\x80", "'", "{", "]", ":", "#"};
+    static const char *const pieces[] = {
+        "a", "B", "0", "_", " ", "\\\"", "\\\\", "\\n", "\\t", "\xc3\xa4", "\xf0\x9f\x98\x80",
+        "'", "{", "]", ":", "#"};
     sky_buf_putc(b, '"');
     for (uint64_t n = 1 + sky_rng_below(r, 8); n > 0; n--)
         sky_buf_puts(b, pieces[sky_rng_below(r, sizeof pieces / sizeof *pieces)]);
@@ -51,7 +52,8 @@ static void random_range(sky_buf *b, sky_rng *r, bool sampled)
     int64_t from = (int64_t)sky_rng_below(r, 1000) - 500;
     switch (sky_rng_below(r, sampled ? 6 : 4)) {
     case 0:
-        sky_buf_printf(b, "{from: %" PRId64 "e-2, to: %" PRId64 "e-2, step: 0.05}", from, from + 50);
+        sky_buf_printf(b, "{from: %" PRId64 "e-2, to: %" PRId64 "e-2, step: 0.05}", from,
+                       from + 50);
         break;
     case 1:
         sky_buf_printf(b, "{from: %" PRId64 ", to: %" PRId64 "}", from, from + 7);
@@ -72,8 +74,9 @@ static void random_range(sky_buf *b, sky_rng *r, bool sampled)
 
 static void random_plan(sky_buf *b, sky_rng *r)
 {
-    static const char *const searches[] = {"grid", "{grid: {order: random}}", "{random: {points: 2}}",
-                                           "{sobol: {points: 2}}", "{latin_hypercube: {points: 2}}"};
+    static const char *const searches[] = {"grid", "{grid: {order: random}}",
+                                           "{random: {points: 2}}", "{sobol: {points: 2}}",
+                                           "{latin_hypercube: {points: 2}}"};
     uint64_t search = sky_rng_below(r, 5), n = 1 + sky_rng_below(r, 6);
     sky_buf_puts(b, "name: t\njob: command\ndescription: ");
     random_word(b, r);
@@ -100,8 +103,9 @@ static void random_plan(sky_buf *b, sky_rng *r)
     }
     sky_buf_printf(b, "search: %s\nseed: %" PRIu64 "\nrepeats: %" PRIu64 "\n", searches[search],
                    sky_rng_u64(r), 1 + sky_rng_below(r, 9));
-    sky_buf_puts(b, "metrics: {m: {goal: min, unit: J}, n: }\nderived: {d: \"m * 2\"}\n"
-                    "where: [\"first >= 0\"]\nobjectives: [{d: max}, m]\nlimits: {timeout: 1.5h}\n");
+    sky_buf_puts(b,
+                 "metrics: {m: {goal: min, unit: J}, n: }\nderived: {d: \"m * 2\"}\n"
+                 "where: [\"first >= 0\"]\nobjectives: [{d: max}, m]\nlimits: {timeout: 1.5h}\n");
 }
 
 static void check_same(const sky_plan *p, const sky_plan *q, sky_rng *r)
@@ -151,8 +155,8 @@ Test(plantext, every_field_of_a_descriptor)
         cr_assert(eq(str, STR(a->params[i].name), STR(b->params[i].name)));
         cr_assert(eq(int, a->params[i].type, b->params[i].type));
         cr_assert(eq(dbl, a->params[i].max, b->params[i].max));
-        cr_assert(sky_value_equal(&a->params[i].def, &b->params[i].def)
-                  || a->params[i].type == SKY_TEXT);
+        cr_assert(sky_value_equal(&a->params[i].def, &b->params[i].def) ||
+                  a->params[i].type == SKY_TEXT);
         cr_assert(eq(int, a->params[i].choices != NULL, b->params[i].choices != NULL));
     }
     for (size_t i = 0; i < a->n_metrics; i++) {
@@ -171,8 +175,12 @@ Test(plantext, has_a_line_for_each_key)
     const char *text = sky_plan_text(p);
     static const char head[] = "{\n\"skyline_plan\":1,\n\"name\":\"t\",\n\"workdir\":";
     cr_assert(eq(int, strncmp(text, head, strlen(head)), 0), "%s", text);
-    cr_assert(strstr(text, "\n\"space\":[{\"axes\":[{\"param\":\"a\",\"values\":[\"1\",\"two\\nlines\"]}]}],\n")
-              != NULL, "%s", text);
+    cr_assert(
+        strstr(
+            text,
+            "\n\"space\":[{\"axes\":[{\"param\":\"a\",\"values\":[\"1\",\"two\\nlines\"]}]}],\n") !=
+            NULL,
+        "%s", text);
     sky_plan_free(p);
 }
 
@@ -223,7 +231,8 @@ static const struct {
 Test(plantext, refuses_what_it_did_not_write)
 {
     sky_plan *p = plan_of_space("{a: [1, 2], b: {from: 0.1, to: 0.2, step: 0.05}, "
-                                "c: {values: [7, 8], when: a = 2}}", "");
+                                "c: {values: [7, 8], when: a = 2}}",
+                                "");
     for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
         char *text = replaced(sky_plan_text(p), broken[i].from, broken[i].to);
         sky_error e = {0};
@@ -255,10 +264,23 @@ Test(plantext, refuses_every_prefix)
 
 Test(plantext, refuses_what_is_no_json)
 {
-    static const char *const bad[] = {"", "null", "[]", "{", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{'a':1}",
-                                      "{\"a\":\"\\x\"}", "{\"a\":\"\\u12\"}", "{\"a\":\"\\ud800\"}",
-                                      "{\"a\":\"\\u0000\"}", "{\"a\":\"\\udc00\\ud800\"}", "{} {}",
-                                      "{\"a\":\"\n\"}", "\"", "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["};
+    static const char *const bad[] = {"",
+                                      "null",
+                                      "[]",
+                                      "{",
+                                      "{\"a\"}",
+                                      "{\"a\":}",
+                                      "{\"a\":1,}",
+                                      "{'a':1}",
+                                      "{\"a\":\"\\x\"}",
+                                      "{\"a\":\"\\u12\"}",
+                                      "{\"a\":\"\\ud800\"}",
+                                      "{\"a\":\"\\u0000\"}",
+                                      "{\"a\":\"\\udc00\\ud800\"}",
+                                      "{} {}",
+                                      "{\"a\":\"\n\"}",
+                                      "\"",
+                                      "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         sky_plan *q = NULL;
         cr_assert(ne(int, sky_plan_load(&q, bad[i], strlen(bad[i]), NULL), SKY_OK), "%s", bad[i]);

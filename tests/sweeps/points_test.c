@@ -21,8 +21,8 @@ Test(points, missing_parameters_have_defaults)
                           "  - {network: a, depth: 1, array: 64}\n");
     cr_assert(eq(str, STR(all_values(p)), "a 128 split 1 false 1, a 64 split 1 false 1"));
     sky_plan_free(p);
-    REFUSES("name: t\njob: model\nspace:\n  - {network: a, depth: 1}\n  - {network: b}\n", "t.yaml:5:5:",
-            "does not give 'depth', which has no default");
+    REFUSES("name: t\njob: model\nspace:\n  - {network: a, depth: 1}\n  - {network: b}\n",
+            "t.yaml:5:5:", "does not give 'depth', which has no default");
 }
 
 Test(points, refuses_malformed_lists)
@@ -30,10 +30,10 @@ Test(points, refuses_malformed_lists)
     REFUSES("name: t\njob: command\nspace: []\n", "t.yaml:3:8:", "found an empty list");
     REFUSES("name: t\njob: command\nspace: [5]\n", "t.yaml:3:9:", "allowed are maps");
     REFUSES("name: t\njob: command\nspace: [{}]\n", "t.yaml:3:9:", "found an empty map");
-    REFUSES("name: t\njob: command\nspace:\n- {a: 1}\n- {a: 2}\n- {a: 1}\n", "t.yaml:6:3:",
-            "the point 1 is the same as that of line 4");
-    REFUSES("name: t\njob: model\nspace:\n- {network: a, dept: 1}\n", "t.yaml:4:16:",
-            "did you mean 'depth'?");
+    REFUSES("name: t\njob: command\nspace:\n- {a: 1}\n- {a: 2}\n- {a: 1}\n",
+            "t.yaml:6:3:", "the point 1 is the same as that of line 4");
+    REFUSES("name: t\njob: model\nspace:\n- {network: a, dept: 1}\n",
+            "t.yaml:4:16:", "did you mean 'depth'?");
     REFUSES("name: t\njob: command\nspace:\n- {a: 1, b: [2]}\n", "t.yaml:4:13:", "found a list");
 }
 
@@ -51,7 +51,8 @@ static void write_file(const char *name, const char *text, size_t len)
     fclose(f);
 }
 
-static sky_err read_csv(const char *csv, size_t len, const char *space, sky_plan **out, sky_error *e)
+static sky_err read_csv(const char *csv, size_t len, const char *space, sky_plan **out,
+                        sky_error *e)
 {
     char yaml[300], path[128];
     strcpy(folder, "/tmp/sky-points-XXXXXX");
@@ -85,8 +86,9 @@ static void csv_gives(const char *csv, const char *space, const char *values)
 Test(points, csv_files)
 {
     csv_gives("a,b\n1,x\n2,y\n", "{csv: p.csv}", "1 x, 2 y");
-    csv_gives("\xef\xbb\xbf" "a,b\r\n1,\"x, y\"\r\n2,\"say \"\"hi\"\"\"\r\n", "{csv: p.csv}",
-              "1 x, y, 2 say \"hi\"");
+    csv_gives("\xef\xbb\xbf"
+              "a,b\r\n1,\"x, y\"\r\n2,\"say \"\"hi\"\"\"\r\n",
+              "{csv: p.csv}", "1 x, y, 2 say \"hi\"");
     csv_gives("a , b\n 1 , 2.5\n\n3,4", "{csv: p.csv}", "1 2.5, 3 4");
     csv_gives("a\n1\n2\n", "{csv: p.csv, b: [u, v]}", "1 u, 1 v, 2 u, 2 v");
     csv_gives("t\n\"two\nlines\"\n\"\"\n", "{csv: p.csv}", "two\nlines, ");

@@ -47,7 +47,8 @@ Test(range, counts_divide_evenly)
 Test(range, logarithmic_and_powers_of_two)
 {
     gives("{from: 1e-4, to: 0.1, count: 4, scale: log}", "0.0001, 0.001, 0.01, 0.1");
-    gives("{from: 1e-6, to: 1.0, count: 7, scale: log}", "1e-06, 1e-05, 0.0001, 0.001, 0.01, 0.1, 1");
+    gives("{from: 1e-6, to: 1.0, count: 7, scale: log}",
+          "1e-06, 1e-05, 0.0001, 0.001, 0.01, 0.1, 1");
     gives("{from: 1000, to: 1, count: 4, scale: log}", "1000, 100, 10, 1");
     gives("{from: 1, to: 1000, count: 7, scale: log}", "1, 3, 10, 32, 100, 316, 1000");
     gives("{from: 16, to: 256, scale: pow2}", "16, 32, 64, 128, 256");
@@ -69,8 +70,9 @@ Test(range, values_round_as_their_decimals_do)
         int64_t step = (int64_t)sky_rng_below(&r, 500) + 1;
         int64_t count = (int64_t)sky_rng_below(&r, 40) + 2;
         char space[200];
-        snprintf(space, sizeof space, "{x: {from: %" PRId64 "e-%d, to: %" PRId64 "e-%d, step: %" PRId64
-                 "e-%d}}", start, digits, start + step * (count - 1), digits, step, digits);
+        snprintf(space, sizeof space,
+                 "{x: {from: %" PRId64 "e-%d, to: %" PRId64 "e-%d, step: %" PRId64 "e-%d}}", start,
+                 digits, start + step * (count - 1), digits, step, digits);
         sky_plan *p = plan_of_space(space, "");
         cr_assert(eq(u64, sky_plan_points(p), (uint64_t)count), "%s", space);
         for (int64_t k = 0; k < count; k++) {
@@ -156,14 +158,17 @@ Test(range, looks_at_the_declared_type_and_range)
 {
     REFUSES("name: t\njob: model\nspace: {network: a, depth: 1, array: {from: 0, to: 8}}\n",
             "t.yaml:3:45:", "from 1 to 1024");
-    REFUSES("name: t\njob: model\nspace: {network: a, depth: 1, array: {from: 1, to: 2000, step: 1}}\n",
-            "t.yaml:3:52:", "from 1 to 1024");
-    REFUSES("name: t\njob: model\nspace: {network: a, depth: 1, array: {from: 1, to: 2, step: 0.5}}\n",
-            "t.yaml:3:61:", "whole numbers");
-    REFUSES("name: t\njob: model\nspace: {network: {from: 1, to: 2}, depth: 1}\n", "t.yaml:3:18:",
-            "found a range");
-    sky_plan *p = plan_of("name: t\njob: model\nspace: {network: a, depth: 1, width: {from: 0, to: 1, "
-                          "count: 3}}\n");
+    REFUSES(
+        "name: t\njob: model\nspace: {network: a, depth: 1, array: {from: 1, to: 2000, step: 1}}\n",
+        "t.yaml:3:52:", "from 1 to 1024");
+    REFUSES(
+        "name: t\njob: model\nspace: {network: a, depth: 1, array: {from: 1, to: 2, step: 0.5}}\n",
+        "t.yaml:3:61:", "whole numbers");
+    REFUSES("name: t\njob: model\nspace: {network: {from: 1, to: 2}, depth: 1}\n",
+            "t.yaml:3:18:", "found a range");
+    sky_plan *p =
+        plan_of("name: t\njob: model\nspace: {network: a, depth: 1, width: {from: 0, to: 1, "
+                "count: 3}}\n");
     cr_assert(eq(str, STR(values_of(p, 1)), "a 128 split 0.5 false 1"));
     sky_plan_free(p);
 }

@@ -25,9 +25,16 @@ Test(search, first_sobol_points_are_the_known_ones)
 {
     /* The first ten points in three dimensions that Joe and Kuo print with their generator. */
     static const double known[10][3] = {
-        {0, 0, 0},           {0.5, 0.5, 0.5},       {0.75, 0.25, 0.25},  {0.25, 0.75, 0.75},
-        {0.375, 0.375, 0.625}, {0.875, 0.875, 0.125}, {0.625, 0.125, 0.875}, {0.125, 0.625, 0.375},
-        {0.1875, 0.3125, 0.9375}, {0.6875, 0.8125, 0.4375},
+        {0, 0, 0},
+        {0.5, 0.5, 0.5},
+        {0.75, 0.25, 0.25},
+        {0.25, 0.75, 0.75},
+        {0.375, 0.375, 0.625},
+        {0.875, 0.875, 0.125},
+        {0.625, 0.125, 0.875},
+        {0.125, 0.625, 0.375},
+        {0.1875, 0.3125, 0.9375},
+        {0.6875, 0.8125, 0.4375},
     };
     sky_plan *p = cube(3, "search: {sobol: {points: 10, scramble: false}}");
     for (uint64_t k = 0; k < 10; k++) {
@@ -145,18 +152,19 @@ Test(search, random_of_listed_values_repeats_nothing)
         cr_assert(zero(u8, seen[v[0].i][v[1].i]++));
     }
     sky_plan_free(p);
-    REFUSES("name: t\njob: command\nspace: {a: [1, 2]}\nsearch: {random: {points: 3}}", "t.yaml:3:8:",
-            "asks for 3 points, but the space has 2");
+    REFUSES("name: t\njob: command\nspace: {a: [1, 2]}\nsearch: {random: {points: 3}}",
+            "t.yaml:3:8:", "asks for 3 points, but the space has 2");
     REFUSES("name: t\njob: command\nspace: {a: [1, 2]}\nsearch: {sobol: {points: 3}}",
             "asks for 3 points");
 }
 
 Test(search, random_draws_fill_their_intervals)
 {
-    sky_plan *p = plan_of_space("{lin: {from: -2.0, to: 6}, log: {from: 1e-3, to: 10.0, scale: log}, "
-                                "n: {from: 1, to: 100, scale: log}, pick: [a, b, c], "
-                                "step: {from: 0.0, to: 1, step: 0.25}}",
-                                "search: {random: {points: 20000}}\nseed: 11");
+    sky_plan *p =
+        plan_of_space("{lin: {from: -2.0, to: 6}, log: {from: 1e-3, to: 10.0, scale: log}, "
+                      "n: {from: 1, to: 100, scale: log}, pick: [a, b, c], "
+                      "step: {from: 0.0, to: 1, step: 0.25}}",
+                      "search: {random: {points: 20000}}\nseed: 11");
     double lin = 0, log_mean = 0;
     int picks[3] = {0}, ones = 0, steps[5] = {0};
     for (uint64_t k = 0; k < 20000; k++) {
@@ -235,7 +243,8 @@ Test(search, refuses_malformed_searches)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char yaml[300];
-        snprintf(yaml, sizeof yaml, "name: t\njob: command\nspace: {a: [1, 2, 3, 4, 5]}\nsearch: %s\n",
+        snprintf(yaml, sizeof yaml,
+                 "name: t\njob: command\nspace: {a: [1, 2, 3, 4, 5]}\nsearch: %s\n",
                  cases[i].search);
         REFUSES(yaml, "t.yaml:4:", cases[i].text);
     }

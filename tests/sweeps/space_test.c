@@ -38,14 +38,14 @@ Test(space, types_can_be_given)
     cr_assert(eq(int, sky_plan_job(p)->params[0].type, SKY_REAL));
     cr_assert(eq(int, sky_plan_job(p)->params[1].type, SKY_TEXT));
     sky_plan_free(p);
-    REFUSES("name: t\njob: command\nspace: {x: [1]}\ntypes: {y: real}\n", "t.yaml:4:9:",
-            "'y' is no parameter");
-    REFUSES("name: t\njob: command\nspace: {x: [1]}\ntypes: {x: float}\n", "t.yaml:4:12:",
-            "allowed are int, real, text and bool");
-    REFUSES("name: t\njob: command\nspace: {x: [a]}\ntypes: {x: int}\n", "t.yaml:3:13:",
-            "found 'a'; allowed are whole numbers");
-    REFUSES("name: t\njob: model\nspace: {network: a, depth: 1}\ntypes: {depth: int}\n", "t.yaml:4:1:",
-            "declares its own");
+    REFUSES("name: t\njob: command\nspace: {x: [1]}\ntypes: {y: real}\n",
+            "t.yaml:4:9:", "'y' is no parameter");
+    REFUSES("name: t\njob: command\nspace: {x: [1]}\ntypes: {x: float}\n",
+            "t.yaml:4:12:", "allowed are int, real, text and bool");
+    REFUSES("name: t\njob: command\nspace: {x: [a]}\ntypes: {x: int}\n",
+            "t.yaml:3:13:", "found 'a'; allowed are whole numbers");
+    REFUSES("name: t\njob: model\nspace: {network: a, depth: 1}\ntypes: {depth: int}\n",
+            "t.yaml:4:1:", "declares its own");
 }
 
 Test(space, values_are_read_as_the_job_declares_them)
@@ -87,14 +87,16 @@ static const struct {
     const char *place, *text;
 } refused[] = {
     {"space: {network: [], depth: 1}", "t.yaml:3:18:", "found an empty list"},
-    {"space: {network: [a, b, a], depth: 1}", "t.yaml:3:25:", "value 3 of 'network', a, is value 1 again"},
+    {"space: {network: [a, b, a], depth: 1}",
+     "t.yaml:3:25:", "value 3 of 'network', a, is value 1 again"},
     {"space: {network: a, depth: [1, 1.0]}", "t.yaml:3:32:", "is value 1 again"},
     {"space: {network: a, depth: 1, width: [0, -0.0]}", "t.yaml:3:42:", "again"},
     {"space: {network: a}", "t.yaml:3:8:", "found no 'depth'"},
     {"space: {netwrok: a, depth: 1}", "t.yaml:3:9:", "did you mean 'network'?"},
-    {"space: {network: a, depth: 1, color: red}", "t.yaml:3:31:",
-     "allowed are network, array, mode, width, fast, depth"},
-    {"space: {network: a, depth: 1, mode: [split, flexa]}", "t.yaml:3:45:", "did you mean 'flexsa'?"},
+    {"space: {network: a, depth: 1, color: red}",
+     "t.yaml:3:31:", "allowed are network, array, mode, width, fast, depth"},
+    {"space: {network: a, depth: 1, mode: [split, flexa]}",
+     "t.yaml:3:45:", "did you mean 'flexsa'?"},
     {"space: {network: a, depth: 1, mode: zzz}", "t.yaml:3:37:", "one of one_large, split, flexsa"},
     {"space: {network: a, depth: 1, array: 0}", "t.yaml:3:38:", "from 1 to 1024, found 0"},
     {"space: {network: a, depth: 1, array: [1, 1025]}", "t.yaml:3:42:", "found 1025"},
@@ -112,14 +114,14 @@ static const struct {
     {"space: {zip: 5}", "t.yaml:3:14:", "found '5'"},
     {"space: {zip: []}", "t.yaml:3:14:", "found an empty list"},
     {"space: {zip: [{}]}", "t.yaml:3:15:", "found no axes"},
-    {"space: {zip: [{network: [a, b], depth: [1, 2, 3]}]}", "t.yaml:3:40:",
-     "'depth' has 3 values, but 'network', paired with it, has 2"},
-    {"space: {zip: [{network: [a, b, a], depth: [1, 2, 1]}]}", "t.yaml:3:32:",
-     "(network: a, depth: 1), is value 1 again"},
-    {"space: {network: a, zip: [{network: [a, b], depth: [1, 2]}]}", "t.yaml:3:28:",
-     "'network' is given twice"},
-    {"space: {zip: [{network: [a, b], width: {from: 0.0, to: 1.0}}], depth: 1}", "t.yaml:3:40:",
-     "a zip allows listed values"},
+    {"space: {zip: [{network: [a, b], depth: [1, 2, 3]}]}",
+     "t.yaml:3:40:", "'depth' has 3 values, but 'network', paired with it, has 2"},
+    {"space: {zip: [{network: [a, b, a], depth: [1, 2, 1]}]}",
+     "t.yaml:3:32:", "(network: a, depth: 1), is value 1 again"},
+    {"space: {network: a, zip: [{network: [a, b], depth: [1, 2]}]}",
+     "t.yaml:3:28:", "'network' is given twice"},
+    {"space: {zip: [{network: [a, b], width: {from: 0.0, to: 1.0}}], depth: 1}",
+     "t.yaml:3:40:", "a zip allows listed values"},
     {"space: {network: a, network: b, depth: 1}", "t.yaml:3:21:", "given twice, first in line 3"},
 };
 
@@ -145,7 +147,8 @@ Test(space, refuses_names_that_are_no_columns)
         {"space: {Trial: 1}", "reserved name"},
         {"space: {a: 1, A: 1}", "the same name but for case"},
         {"space: {a: 1}\nmetrics: [A]", "the metric 'A' and the parameter 'a'"},
-        {"space: {a: 1}\nmetrics: [b]\nderived: {B: a}", "the derived metric 'B' and the metric 'b'"},
+        {"space: {a: 1}\nmetrics: [b]\nderived: {B: a}",
+         "the derived metric 'B' and the metric 'b'"},
         {"space: {a: 1}\nderived: {\"x y\": a}", "is no name"},
         {"space: {a: 1}\nmetrics: [x, x]", "the same name"},
     };

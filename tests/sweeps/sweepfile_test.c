@@ -77,10 +77,11 @@ Test(sweepfile, has_defaults)
 
 Test(sweepfile, commands_and_metrics_of_open_jobs)
 {
-    sky_plan *p = plan_of("name: t\njob: command\ncommand: python3  train.py --lr {lr}\n"
-                          "space: {lr: [0.1, 0.2]}\n"
-                          "metrics:\n  loss: {unit: nat, goal: min, type: real, class: exact, doc: a loss}\n"
-                          "  speed: max\n  note: {type: text}\n");
+    sky_plan *p =
+        plan_of("name: t\njob: command\ncommand: python3  train.py --lr {lr}\n"
+                "space: {lr: [0.1, 0.2]}\n"
+                "metrics:\n  loss: {unit: nat, goal: min, type: real, class: exact, doc: a loss}\n"
+                "  speed: max\n  note: {type: text}\n");
     const char *const *argv = sky_plan_command(p);
     cr_assert(eq(str, STR(argv[0]), "python3"));
     cr_assert(eq(str, STR(argv[3]), "{lr}"));
@@ -94,7 +95,8 @@ Test(sweepfile, commands_and_metrics_of_open_jobs)
     cr_assert(eq(int, d->metrics[2].type, SKY_TEXT));
     sky_plan_free(reloaded(p));
     sky_plan_free(p);
-    p = plan_of("name: t\njob: command\ncommand: [sh, -c, \"echo '{x}' \\\\\"]\nmetrics: [a, b: {goal: max}]\n");
+    p = plan_of("name: t\njob: command\ncommand: [sh, -c, \"echo '{x}' \\\\\"]\nmetrics: [a, b: "
+                "{goal: max}]\n");
     cr_assert(eq(str, STR(sky_plan_command(p)[2]), "echo '{x}' \\"));
     cr_assert(eq(sz, sky_plan_job(p)->n_metrics, 2));
     sky_plan_free(reloaded(p));
@@ -116,8 +118,8 @@ Test(sweepfile, plugins_are_loaded_before_the_job_is_looked_up)
     const char good[] = "name: t\njob: model\nplugin: lib/mine.so\nspace: {network: a, depth: 1}\n";
     sky_plan *p = NULL;
     sky_error e = {0};
-    cr_assert(eq(int, sky_plan_parse(&p, good, strlen(good), "/tmp/t.yaml", &options, &e), SKY_OK), "%s",
-              e.text);
+    cr_assert(eq(int, sky_plan_parse(&p, good, strlen(good), "/tmp/t.yaml", &options, &e), SKY_OK),
+              "%s", e.text);
     cr_assert(eq(str, STR(loaded), "/tmp/lib/mine.so"));
     cr_assert(eq(str, STR(sky_plan_plugin(p)), "/tmp/lib/mine.so"));
     cr_assert(eq(str, STR(sky_plan_workdir(p)), "/tmp"));
@@ -140,14 +142,17 @@ static const struct {
     {"name: t\njbo: model\n", "t.yaml:2:1: the sweep: unknown key 'jbo', did you mean 'job'?"},
     {"name: t\n", "t.yaml:1:1: found no 'job'"},
     {"job: command\n", "found no 'name'"},
-    {"name: t\njob: modle\n", "t.yaml:2:6: job: unknown job 'modle', did you mean 'model'?; allowed are model, "
-                              "command"},
+    {"name: t\njob: modle\n",
+     "t.yaml:2:6: job: unknown job 'modle', did you mean 'model'?; allowed are model, "
+     "command"},
     {"name: t\njob: [model]\n", "t.yaml:2:6: job: found a list"},
-    {"name: t\nname: u\njob: command\n", "t.yaml:2:1: the key 'name' is given twice, first in line 1"},
+    {"name: t\nname: u\njob: command\n",
+     "t.yaml:2:1: the key 'name' is given twice, first in line 1"},
     {"name: sky_x\njob: command\n", "t.yaml:1:7: name: found 'sky_x'; allowed are letters"},
     {"name: a/b\njob: command\n", "t.yaml:1:7:"},
-    {"name: t\njob: model\njob_version: 2\n", "t.yaml:3:14: job_version: found '2', but job 'model' here has "
-                                             "version '3'"},
+    {"name: t\njob: model\njob_version: 2\n",
+     "t.yaml:3:14: job_version: found '2', but job 'model' here has "
+     "version '3'"},
     {"name: t\njob: model\ncommand: x\n", "t.yaml:3:1: found a command; job 'model' runs none"},
     {"name: t\njob: model\nmetrics: [x]\n", "t.yaml:3:1: found 'metrics'"},
     {"name: t\njob: command\ncommand: \"echo 'a b'\"\n", "t.yaml:3:10: command: found a quote"},
@@ -155,22 +160,27 @@ static const struct {
     {"name: t\njob: command\ncommand: {a: b}\n", "t.yaml:3:10: command: found a map"},
     {"name: t\njob: command\ncommand: [a, [b]]\n", "t.yaml:3:14: command: found a list"},
     {"name: t\njob: command\nmetrics: x\n", "t.yaml:3:10: metrics: found 'x'"},
-    {"name: t\njob: command\nmetrics: {x: {gaol: min}}\n", "t.yaml:3:15: metrics: unknown key 'gaol', did you "
-                                                          "mean 'goal'?"},
-    {"name: t\njob: command\nmetrics: {x: {goal: low}}\n", "t.yaml:3:21: goal: found 'low'; allowed are min, "
-                                                          "max"},
+    {"name: t\njob: command\nmetrics: {x: {gaol: min}}\n",
+     "t.yaml:3:15: metrics: unknown key 'gaol', did you "
+     "mean 'goal'?"},
+    {"name: t\njob: command\nmetrics: {x: {goal: low}}\n",
+     "t.yaml:3:21: goal: found 'low'; allowed are min, "
+     "max"},
     {"name: t\njob: command\nmetrics: {x: {class: excat}}\n", "did you mean 'exact'?"},
     {"name: t\njob: command\nmetrics: [[x]]\n", "t.yaml:3:11: metrics: found a list"},
     {"name: t\njob: command\nmetrics: [a-b]\n", "metrics: found the name 'a-b'"},
-    {"name: t\njob: command\nrepeats: 0\n", "t.yaml:3:10: repeats: found '0'; allowed is a whole number from 1"},
+    {"name: t\njob: command\nrepeats: 0\n",
+     "t.yaml:3:10: repeats: found '0'; allowed is a whole number from 1"},
     {"name: t\njob: command\nrepeats: -1\n", "repeats: found '-1'"},
     {"name: t\njob: command\nseed: x\n", "t.yaml:3:7: seed: found 'x'"},
     {"name: t\njob: command\npriority: 1.5\n", "t.yaml:3:11: priority: found '1.5'"},
     {"name: t\njob: command\nlimits: 5\n", "t.yaml:3:9: limits: found '5'; allowed is a map"},
-    {"name: t\njob: command\nlimits: {timeout: soon}\n", "t.yaml:3:19: timeout: found 'soon'; allowed are times"},
+    {"name: t\njob: command\nlimits: {timeout: soon}\n",
+     "t.yaml:3:19: timeout: found 'soon'; allowed are times"},
     {"name: t\njob: command\nlimits: {timeout: -5s}\n", "timeout: found '-5s'"},
     {"name: t\njob: command\nlimits: {attempts: 0}\n", "t.yaml:3:20: attempts: found '0'"},
-    {"name: t\njob: command\nlimits: {memory: lots}\n", "t.yaml:3:18: memory: found 'lots'; allowed are sizes"},
+    {"name: t\njob: command\nlimits: {memory: lots}\n",
+     "t.yaml:3:18: memory: found 'lots'; allowed are sizes"},
     {"name: t\njob: command\nlimits: {memroy: 1}\n", "did you mean 'memory'?"},
     {"name: t\njob: command\nresources: {cpus: 0}\n", "t.yaml:3:19: cpus: found '0'"},
     {"name: t\njob: command\nresources: {gpu: 1}\n", "did you mean 'gpus'?"},
@@ -178,13 +188,15 @@ static const struct {
     {"name: t\njob: command\ntags: [[x]]\n", "t.yaml:3:8: tags: found a list"},
     {"name: t\njob: command\ndescription: [x]\n", "t.yaml:3:14: description: found a list"},
     {"name: t\njob: command\nwhere: {a: b}\n", "t.yaml:3:8: where: found a map; allowed is a list"},
-    {"name: t\njob: command\nderived: [a]\n", "t.yaml:3:10: derived: found a list; allowed is a map"},
+    {"name: t\njob: command\nderived: [a]\n",
+     "t.yaml:3:10: derived: found a list; allowed is a map"},
     {"name: t\njob: command\nderived: {a: [1]}\n", "t.yaml:3:14: derived: found a list"},
     {"name: t\njob: model\nspace: {network: a, depth: 1}\nderived: {x: enrgy_j}\n",
      "t.yaml:4:14: derived: \"enrgy_j\": no such column: enrgy_j, did you mean 'energy_j'?"},
     {"name: t\njob: model\nspace: {network: a, depth: 1}\nderived: {x: y, y: depth}\n",
      "'y' is a derived metric; allowed are parameters, metrics and derived metrics above it"},
-    {"name: t\njob: model\nspace: {network: a, depth: 1}\nderived: {x: x + 1}\n", "'x' is a derived metric"},
+    {"name: t\njob: model\nspace: {network: a, depth: 1}\nderived: {x: x + 1}\n",
+     "'x' is a derived metric"},
     {"name: t\njob: model\nspace: {network: a, depth: 1}\nconstraints: [time_s <]\n",
      "t.yaml:4:15: constraints: \"time_s <\": "},
     {"name: t\njob: model\nspace: {network: a, depth: 1}\nobjectives: [{enrgy_j: min}]\n",
@@ -193,13 +205,20 @@ static const struct {
      "t.yaml:4:25: objectives: found 'low'; allowed are min and max"},
     {"name: t\njob: model\nspace: {network: a, depth: 1}\nobjectives: [utilization]\n",
      "the job names no goal for 'utilization'"},
-    {"name: t\njob: model\nspace: {network: a, depth: 1}\nobjectives: [{label: min}]\n", "'label' is a text"},
-    {"name: t\njob: model\nspace: {network: a, depth: 1}\nobjectives: [{network: min}]\n", "'network' is a text"},
-    {"name: t\njob: model\nspace: {network: a, depth: 1}\nobjectives: [time_s, {time_s: max}]\n", "given twice"},
-    {"name: t\njob: model\nspace: {network: a, depth: 1}\nobjectives: time_s\n", "t.yaml:4:13: objectives: found"},
-    {"name: t\njob: model\nspace: {network: a, depth: {from: 1, to: 999999999999999999}, array: {from: 1, to: "
-     "1024}}\n", "more points than can be counted"},
-    {"name: t\njob: model\nspace: {network: a, depth: {from: 1, to: 999999999999999999}}\nrepeats: 5\n",
+    {"name: t\njob: model\nspace: {network: a, depth: 1}\nobjectives: [{label: min}]\n",
+     "'label' is a text"},
+    {"name: t\njob: model\nspace: {network: a, depth: 1}\nobjectives: [{network: min}]\n",
+     "'network' is a text"},
+    {"name: t\njob: model\nspace: {network: a, depth: 1}\nobjectives: [time_s, {time_s: max}]\n",
+     "given twice"},
+    {"name: t\njob: model\nspace: {network: a, depth: 1}\nobjectives: time_s\n",
+     "t.yaml:4:13: objectives: found"},
+    {"name: t\njob: model\nspace: {network: a, depth: {from: 1, to: 999999999999999999}, array: "
+     "{from: 1, to: "
+     "1024}}\n",
+     "more points than can be counted"},
+    {"name: t\njob: model\nspace: {network: a, depth: {from: 1, to: 999999999999999999}}\nrepeats: "
+     "5\n",
      "more trials than can be counted"},
     /* YAML itself */
     {"name: t\njob: [command\n", "not valid YAML"},
@@ -282,7 +301,8 @@ Test(sweepfile, huge_grids_are_accepted_at_once)
         sky_buf_printf(&b, ", x%d: {from: 0, to: 9}", i);
     sky_buf_puts(&b, "}");
     int64_t begin = sky_clock_ns();
-    sky_plan *p = plan_of_space(sky_buf_str(&b), "where: [x1 < x2]\nsearch: {grid: {order: random}}");
+    sky_plan *p =
+        plan_of_space(sky_buf_str(&b), "where: [x1 < x2]\nsearch: {grid: {order: random}}");
     cr_assert(eq(u64, sky_plan_points(p), 200000000000000000u));
     cr_assert(lt(i64, sky_clock_ns() - begin, 100 * SKY_NS_PER_MS));
     sky_plan_free(p);
