@@ -260,6 +260,27 @@ Test(systolic, known_counts)
     cr_assert_eq(sky_systolic_utilization(one, tiny, 0), 1);
 }
 
+/* What SCALE-Sim itself reports. */
+Test(systolic, exposed_equals_scale_sim)
+{
+    static const struct {
+        int64_t m, n, k, rows, cols;
+        sky_dataflow flow;
+        int64_t cycles;
+        double utilization_percent;
+    } reported[] = {
+#include "scale_sim.inc"
+    };
+    for (size_t i = 0; i < sizeof reported / sizeof *reported; i++) {
+        sky_gemm g = {reported[i].m, reported[i].n, reported[i].k};
+        sky_array a = {reported[i].rows, reported[i].cols};
+        int64_t cycles = sky_systolic_cycles(g, a, reported[i].flow, SKY_EXPOSED);
+        cr_assert_eq(cycles, reported[i].cycles, "row %zu: %" PRId64, i, cycles);
+        cr_assert_float_eq(100 * sky_systolic_utilization(g, a, cycles),
+                           reported[i].utilization_percent, 1e-9);
+    }
+}
+
 Test(systolic, the_largest_sizes_do_not_overflow)
 {
     sky_gemm g = {.m = SKY_GEMM_EDGE_MAX, .n = SKY_GEMM_EDGE_MAX, .k = SKY_GEMM_EDGE_MAX};
