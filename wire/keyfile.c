@@ -200,6 +200,9 @@ sky_err sky__keyfile_make(const char *path, const sky__keyfile *k, sky_error *e)
 {
     sky_err err = SKY_OK;
     char temporary[4096], text[FILE_BYTES_MAX];
+    if (!is_key(k->public_key)) /* it may come from a command line */
+        return sky_fail(e, SKY_EINVAL, "'%s' is no public key: 40 characters of Z85",
+                        k->public_key);
     int n = snprintf(temporary, sizeof temporary, "%s.XXXXXX", path);
     if (n < 0 || (size_t)n >= sizeof temporary)
         return sky_fail(e, SKY_ELIMIT, "%s: the path is too long", path);

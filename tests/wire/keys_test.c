@@ -306,6 +306,31 @@ Test(keys, roles)
     sky_keys_free(&k);
 }
 
+Test(keys, authorizing)
+{
+    cr_assert_eq(sky_keys_new(dir, &error), SKY_OK);
+    sky__keyfile other = {0};
+    cr_assert_eq(zmq_curve_keypair(other.public_key, other.secret_key), 0);
+    sky_authorized who = {.name = "ann", .roles = SKY_ROLE_ADMIN};
+    memcpy(who.public_key, other.public_key, SKY_KEY_TEXT);
+    cr_assert_eq(sky_keys_authorize(dir, &who, &error), SKY_OK, "%s", error.text);
+    cr_assert_eq(sky_keys_authorize(dir, &who, &error), SKY_EEXISTS);
+    sky_keyring k;
+    cr_assert_eq(sky_keys_load(&k, dir, true, false, &error), SKY_OK, "%s", error.text);
+    cr_assert_eq(k.n_authorized, 2);
+    cr_assert_eq(k.authorized[0].roles, SKY_ROLE_ADMIN);
+    sky_keys_free(&k);
+    static const char *const names[] = {"", "../up", "a/b", ".hidden"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        snprintf(who.name, sizeof who.name, "%s", names[i]);
+        cr_expect_eq(sky_keys_authorize(dir, &who, &error), SKY_EINVAL, "%s", names[i]);
+    }
+    snprintf(who.name, sizeof who.name, "bob");
+    who.public_key[3] = '~';
+    cr_assert_eq(sky_keys_authorize(dir, &who, &error), SKY_EINVAL);
+    cr_assert(strstr(error.text, "no public key"), "%s", error.text);
+}
+
 Test(keys, the_folder)
 {
     char buf[128];
