@@ -250,6 +250,8 @@ static const char *shape_problem(const char *sql)
 /* SQLite's message with a suggestion, where it is about a name. */
 static sky_err fail_compile(sky__sql *s, const char *sql, sky_error *e)
 {
+    if (sqlite3_errcode(s->db) == SQLITE_NOMEM)
+        return sky_fail(e, SKY_ENOMEM, "out of memory");
     static const char no_column[] = "no such column: ", no_function[] = "no such function: ";
     sky__found hint = {""};
     if (s->denied) {
@@ -376,7 +378,8 @@ sky_err sky__query_rows(sky__query *q, const sky_column *columns, size_t n, uint
     }
     sky_err err = SKY_OK;
     if (rc != SQLITE_DONE)
-        err = sky_fail(e, SKY_EFAILED, "an expression failed: %s", sqlite3_errmsg(q->sql->db));
+        err = sky_fail(e, rc == SQLITE_NOMEM ? SKY_ENOMEM : SKY_EFAILED, "an expression failed: %s",
+                       sqlite3_errmsg(q->sql->db));
     assert(err != SKY_OK || row == n);
     sqlite3_reset(q->statement);
     q->sql->columns = NULL;
@@ -439,7 +442,8 @@ sky_err sky__sql_open(sky__sql **out, const sky__sql_names *names, sky_error *e)
     if (rc == SQLITE_OK)
         rc = set_up(s);
     if (rc != SQLITE_OK) {
-        sky_err err = sky_fail(e, SKY_EFAILED, "cannot set up SQLite for expressions: %s",
+        sky_err code = rc == SQLITE_NOMEM ? SKY_ENOMEM : SKY_EFAILED;
+        sky_err err = sky_fail(e, code, "cannot set up SQLite for expressions: %s",
                                s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(rc));
         sky__sql_close(s);
         return err;
@@ -466,7 +470,7 @@ static sky_err check_list(sky__sql *s, const sky_expression *list, size_t n,
         size_t seen =
             list[i].name[0] ? n_visible + i : n_visible; /* derived: those before it too */
         if (check_one(s, list[i].sql, seen, &why) != SKY_OK)
-            return sky__node_fail(nodes[i], e, "%s: %s", what, why.text);
+            return sky__node_fail_why(nodes[i], e, what, &why);
     }
     return SKY_OK;
 }

@@ -109,7 +109,7 @@ static sky_err read_plugin(sky__reader *r)
     const sky_job_lookup *jobs = &r->options->jobs;
     sky_error why = {0};
     if (jobs->load && jobs->load(jobs->arg, r->p->plugin, &why) != SKY_OK)
-        return sky__node_fail(at, r->e, "plugin: %s", why.text);
+        return sky__node_fail_why(at, r->e, "plugin", &why);
     return SKY_OK;
 }
 

@@ -87,7 +87,7 @@ static sky_err compile_conditions(builder *b)
         sky_err err = sky__query_new(&b->queries[b->n_conditions], b->sql, &f->when, 1,
                                      p->job.n_params, uses, &why);
         if (err != SKY_OK)
-            return sky__node_fail(b->nodes->when[i], b->e, "when: %s", why.text);
+            return sky__node_fail_why(b->nodes->when[i], b->e, "when", &why);
         f->condition = (int32_t)b->n_conditions;
         b->owner[b->n_conditions++] = i;
         err = mark_deciding(b, i, uses);
@@ -177,7 +177,7 @@ static sky_err decide_block(builder *b, uint64_t first, size_t n)
         if (f->condition >= 0) {
             sky_error why = {0};
             if (sky__query_rows(b->queries[f->condition], b->columns, n, keep, &why) != SKY_OK)
-                return sky__node_fail(b->nodes->when[i], b->e, "when: %s", why.text);
+                return sky__node_fail_why(b->nodes->when[i], b->e, "when", &why);
             for (size_t r = 0; r < n; r++)
                 p->cells.active[(first + r) * p->cells.words + (size_t)f->condition / 64] |=
                     (uint64_t)keep[r] << (f->condition % 64);

@@ -335,7 +335,7 @@ sky_err sky__points_csv(sky__reader *r, const sky__node *at, sky__factor *out)
     if (!path)
         return sky__no_memory(r->e);
     if (sky_read_file(path, SKY_SWEEP_FILE_BYTES_MAX, &text, &len, &why) != SKY_OK)
-        return sky__node_fail(at, r->e, "csv: %s", why.text);
+        return sky__node_fail_why(at, r->e, "csv", &why);
     const char *file = sky_arena_strdup(r->tree, name);
     sky__node *rows = NULL;
     err = file ? sky__csv_read(&rows, text, len, file, r->tree, r->e) : sky__no_memory(r->e);

@@ -77,6 +77,14 @@ sky_err sky__node_fail(const sky__node *at, sky_error *e, const char *fmt, ...)
     return fail_at(at->file, at->line, at->column, e, message);
 }
 
+sky_err sky__node_fail_why(const sky__node *at, sky_error *e, const char *what,
+                           const sky_error *why)
+{
+    if (why->code == SKY_ENOMEM)
+        return sky_fail(e, SKY_ENOMEM, "out of memory");
+    return sky__node_fail(at, e, "%s: %s", what, why->text);
+}
+
 sky_err sky__key_fail(const sky__node *at, sky_error *e, const char *fmt, ...)
 {
     char message[SKY_ERROR_TEXT_MAX];

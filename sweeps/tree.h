@@ -58,7 +58,10 @@ void sky__node_put(sky__node *map, const char *key, sky__node *child);
 /* "file:line:column: " and the message. */
 sky_err sky__node_fail(const sky__node *at, sky_error *e, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-/* The same at the node's key. */
+/* "file:line:column: what: " and why's text; running out of memory stays what it is. */
+sky_err sky__node_fail_why(const sky__node *at, sky_error *e, const char *what,
+                           const sky_error *why);
+/* The same as sky__node_fail() at the node's key. */
 sky_err sky__key_fail(const sky__node *at, sky_error *e, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* What was found, for messages: "'abc'", "a list", "a map", "nothing". Cut to buf. */
