@@ -36,7 +36,7 @@ typedef struct sky_export_options {
     bool spreadsheet; /* CSV: a text that a spreadsheet would take for a formula gets a leading ' */
     bool no_header;   /* CSV and table */
     uint32_t width;   /* table: cut lines to so many characters; 0 = never */
-    uint32_t time_limit_ms;       /* between two rows; 0 = no limit */
+    uint32_t time_limit_ms;       /* in SQLite, all rows together; 0 = no limit */
     bool (*cancelled)(void *arg); /* with arg; may be NULL */
 } sky_export_options;
 

@@ -12,7 +12,7 @@ typedef struct sky_query sky_query;
 
 /* Zero-initialise; a zero field means its default. */
 typedef struct sky_query_options {
-    uint32_t time_limit_ms; /* of each step; 0 = no limit */
+    uint32_t time_limit_ms; /* in SQLite, all steps together; 0 = no limit */
     bool (*cancelled)(
         void *arg); /* asked every few milliseconds; true ends the query. May be NULL */
     void *arg;

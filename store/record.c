@@ -68,7 +68,8 @@ static void on_insert(void *arg, int op, const char *db, const char *table, sqli
     (void)table;
     (void)rowid;
     sky__batch *b = arg;
-    b->inserted[b->row] = 1; /* SQLite reads a row, inserts it, and only then reads the next */
+    b->inserted[b->row] =
+        SKY__BATCH_NEW; /* SQLite reads a row, inserts it, and only then reads the next */
 }
 
 static sky_err insert(sky_store *s, sky__sweep *w, const sky_record *r, sky_error *e)
@@ -135,7 +136,7 @@ static sky_err compare(sky_store *s, sky__sweep *w, const sky_record *r, uint64_
     sky_err err = w->select ? SKY_OK : prepare_select(s, w, e);
     for (size_t i = 0; i < r->n && err == SKY_OK; i++) {
         bool row = false;
-        if (s->batch->inserted[i])
+        if (s->batch->inserted[i] == SKY__BATCH_NEW)
             continue;
         sqlite3_bind_int64(w->select, 1, (sqlite3_int64)r->trials[i]);
         err = sky__step(s, w->select, &row, e, "comparing a copy");
@@ -145,6 +146,7 @@ static sky_err compare(sky_store *s, sky__sweep *w, const sky_record *r, uint64_
         for (size_t m = 0; m < w->n_metrics && equal; m++)
             equal = !w->exact[m] || same(w->select, (int)(1 + w->n_params + m), &r->metrics[m], i);
         *differing += !equal;
+        s->batch->inserted[i] = equal ? SKY__BATCH_COPY : SKY__BATCH_DIFFERS;
         sqlite3_reset(w->select);
     }
     return err;
@@ -158,13 +160,13 @@ static sky_err note(sky_store *s, sky__sweep *w, const sky_record *r, sky_error 
     bool ok = true;
     uint64_t rows = 0;
     for (size_t i = 0; i < r->n && ok; i++) {
-        ok = sky__spans_add(&w->trials, r->trials[i], r->trials[i] + 1);
-        if (ok && !r->positions)
+        if (!r->positions)
             ok = sky__spans_add(&w->positions, r->trials[i], r->trials[i] + 1);
-        if (s->batch->inserted[i]) {
-            rows++;
-            w->busy_s += r->wall_s ? (double)r->wall_s[i] : 0;
-        }
+        if (!ok || s->batch->inserted[i] != SKY__BATCH_NEW)
+            continue; /* a copy settles its position, but it is no row of this commit */
+        ok = sky__spans_add(&w->trials, r->trials[i], r->trials[i] + 1);
+        w->busy_s += r->wall_s ? (double)r->wall_s[i] : 0;
+        rows++;
     }
     if (ok && r->positions)
         ok = sky__spans_add_set(&w->positions, r->positions);

@@ -19,19 +19,19 @@ typedef struct sky_store sky_store;
 struct sqlite3;
 
 enum {
-    SKY_LOG_BYTES_MAX = 64 << 10,         /* of one failed trial's standard error, its end */
-    SKY_SWEEP_LOG_BYTES_MAX = 64 << 20,   /* of all distinct logs of one sweep */
-    SKY_ARTIFACT_BYTES_MAX = 16 << 20,    /* of all artifacts of one trial */
+    SKY_LOG_BYTES_MAX = 64 << 10,       /* of one failed trial's standard error, its end */
+    SKY_SWEEP_LOG_BYTES_MAX = 64 << 20, /* of all distinct logs of one sweep */
+    SKY_ARTIFACT_BYTES_MAX = 16 << 20,  /* of all artifacts of one trial */
 };
 
 /* Options for sky_store_open(). Zero-initialise; a zero field means its default. */
 typedef struct sky_store_options {
-    const char *path;          /* UTF-8 file name; borrowed until the call returns. Required */
-    bool writer;               /* take the writer's lock; create the file if there is none */
-    bool exclusive;            /* writer: allow a network file system (one process only then) */
-    bool normal_sync;          /* synchronous=NORMAL: a power cut may roll back the last commits */
-    uint32_t busy_timeout_ms;  /* how long a reader waits; 0 = 5000 */
-    const char *vfs;           /* SQLite VFS name, for fault tests; NULL = the default */
+    const char *path;         /* UTF-8 file name; borrowed until the call returns. Required */
+    bool writer;              /* take the writer's lock; create the file if there is none */
+    bool exclusive;           /* writer: allow a network file system (one process only then) */
+    bool normal_sync;         /* synchronous=NORMAL: a power cut may roll back the last commits */
+    uint32_t busy_timeout_ms; /* how long a reader waits; 0 = 5000 */
+    const char *vfs;          /* SQLite VFS name, for fault tests; NULL = the default */
 } sky_store_options;
 
 /* Opens or creates a store. On error *out is untouched.
@@ -50,8 +50,8 @@ struct sqlite3 *sky_store_sqlite(sky_store *s);
 
 typedef enum sky_sweep_state {
     SKY_SWEEP_RUNNING,
-    SKY_SWEEP_PAUSED,    /* by a person, or by itself: reason says why */
-    SKY_SWEEP_DONE,      /* every position is recorded, a hole, or quarantined */
+    SKY_SWEEP_PAUSED, /* by a person, or by itself: reason says why */
+    SKY_SWEEP_DONE,   /* every position is recorded, a hole, or quarantined */
     SKY_SWEEP_CANCELLED,
 } sky_sweep_state;
 const char *sky_sweep_state_name(sky_sweep_state s); /* "running", ... */
@@ -59,8 +59,8 @@ const char *sky_sweep_state_name(sky_sweep_state s); /* "running", ... */
 /* What makes a sweep's table and row. Borrowed until the call returns. */
 typedef struct sky_sweep_spec {
     const char *name;
-    const char *plan;      /* canonical text */
-    const char *identity;  /* the part that the name is bound to */
+    const char *plan;     /* canonical text */
+    const char *identity; /* the part that the name is bound to */
     const sky_descriptor *job;
     const sky_expression *derived; /* become virtual generated columns */
     size_t n_derived;
@@ -77,11 +77,11 @@ typedef struct sky_sweep_info {
     sky_sweep_state state;
     int32_t priority;
     uint64_t points, positions;
-    uint64_t recorded; /* rows */
-    uint64_t holes;    /* positions that `where` rejected */
-    uint64_t failed;   /* quarantined */
+    uint64_t recorded;              /* rows */
+    uint64_t holes;                 /* positions that `where` rejected */
+    uint64_t failed;                /* quarantined */
     int64_t created_ms, updated_ms; /* wall clock */
-    double busy_s;     /* executor time spent on recorded trials */
+    double busy_s;                  /* executor time spent on recorded trials */
 } sky_sweep_info;
 void sky_sweep_info_free(sky_sweep_info *i); /* frees the strings, not i */
 
@@ -108,40 +108,42 @@ typedef struct sky_record {
     const uint64_t *trials;
     const sky_column *params;
     const sky_column *metrics;
-    const float *wall_s;   /* per row; NULL: unknown */
-    int64_t env;           /* from sky_store_env() */
-    const sky_ranges *positions; /* what this settles: the rows' positions and the holes among them */
+    const float *wall_s; /* per row; NULL: unknown */
+    int64_t env;         /* from sky_store_env() */
+    const sky_ranges
+        *positions; /* what this settles: the rows' positions and the holes among them */
     uint64_t n_holes;
 } sky_record;
 
 /* A copy of a recorded trial is not stored again; *duplicates counts them, and *differing those of them
  * whose exact metrics differ from what is stored (the job is not deterministic). Both may be NULL. */
-sky_err sky_store_record(sky_store *s, const sky_record *r, uint64_t *duplicates, uint64_t *differing,
-                         sky_error *e);
+sky_err sky_store_record(sky_store *s, const sky_record *r, uint64_t *duplicates,
+                         uint64_t *differing, sky_error *e);
 
 typedef enum sky_failure_kind {
-    SKY_FAILURE_ERROR,   /* the job returned an error, or a NaN */
-    SKY_FAILURE_CRASH,   /* a signal, or an exit of the executor */
+    SKY_FAILURE_ERROR, /* the job returned an error, or a NaN */
+    SKY_FAILURE_CRASH, /* a signal, or an exit of the executor */
     SKY_FAILURE_TIMEOUT,
     SKY_FAILURE_MEMORY,
-    SKY_FAILURE_LOST,    /* its workers were lost again and again */
+    SKY_FAILURE_LOST, /* its workers were lost again and again */
 } sky_failure_kind;
 const char *sky_failure_kind_name(sky_failure_kind k); /* "error", "crash", ... */
 
 typedef struct sky_failure {
     int64_t sweep;
     uint64_t position, trial;
-    uint32_t attempts;       /* charged so far, this one included */
-    bool quarantined;        /* final; otherwise it is only counted and will be tried again */
+    uint32_t attempts; /* charged so far, this one included */
+    bool quarantined;  /* final; otherwise it is only counted and will be tried again */
     sky_failure_kind kind;
-    const char *reason;      /* one line */
-    const char *log;         /* the end of standard error; cut to SKY_LOG_BYTES_MAX. May be NULL */
+    const char *reason; /* one line */
+    const char *log;    /* the end of standard error; cut to SKY_LOG_BYTES_MAX. May be NULL */
     size_t log_len;
     int64_t env;
 } sky_failure;
 sky_err sky_store_fail(sky_store *s, const sky_failure *f, sky_error *e);
 /* Puts quarantined trials back (all, or those of one kind if kind >= 0); their positions into *out. */
-sky_err sky_store_retry(sky_store *s, int64_t sweep, int kind, sky_ranges *positions_out, sky_error *e);
+sky_err sky_store_retry(sky_store *s, int64_t sweep, int kind, sky_ranges *positions_out,
+                        sky_error *e);
 
 sky_err sky_store_curve(sky_store *s, int64_t sweep, uint64_t trial, int64_t step, size_t n,
                         const char *const *names, const double *values, sky_error *e);

@@ -1,0 +1,380 @@
+#include "store/columns.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "store/read_internal.h"
+
+enum { ROWS_PER_READ = 1 << 17 }; /* some 50 ms: a longer read would hold the writer's log back */
+
+struct sky_columns {
+    sky_store *store;
+    char *sweep;
+    char **names;
+    size_t n_columns;
+    size_t rows_max;
+    int64_t id, generation;
+    uint64_t points, positions;
+    bool loaded, shown; /* shown: the caller has seen rows, and must hear of a reload */
+    bool overlap;       /* the next commit records may list rows that are here already */
+    uint64_t since;
+    size_t rows, cap;
+    uint64_t *trials;
+    double **values;
+    sqlite3_stmt *scan, *range;
+};
+
+static sky_err no_memory(const sky_columns *c, sky_error *e)
+{
+    return sky_fail(e, SKY_ENOMEM, "%s: out of memory", c->store->path);
+}
+
+/* ---- Open ---- */
+
+static sky_err take_names(sky_columns *c, const sky__meta *meta, const sky_columns_options *o,
+                          sky_error *e)
+{
+    c->names = calloc(o->n + 1, sizeof *c->names);
+    c->values = calloc(o->n + 1, sizeof *c->values);
+    c->sweep = sky_strdup(meta->name);
+    if (!c->names || !c->values || !c->sweep)
+        return no_memory(c, e);
+    c->n_columns = o->n;
+    for (size_t i = 0; i < o->n; i++) {
+        const sky__meta_column *column = sky__meta_find(meta, o->names[i]);
+        if (!column)
+            return sky__meta_unknown(meta, o->names[i], e);
+        if (column->type == SKY_TEXT)
+            return sky_fail(e, SKY_EINVAL, "sweep '%s': column '%s' is of texts, expected numbers",
+                            meta->name, column->name);
+        c->names[i] = sky_strdup(column->name);
+        if (!c->names[i])
+            return no_memory(c, e);
+    }
+    return SKY_OK;
+}
+
+sky_err sky_columns_open(sky_columns **out, sky_store *s, const char *sweep,
+                         const sky_columns_options *o, sky_error *e)
+{
+    sky__meta meta;
+    if (o->n > SKY__META_COLUMNS_MAX)
+        return sky_fail(e, SKY_ELIMIT, "found %zu columns, at most %d can be loaded", o->n,
+                        SKY__META_COLUMNS_MAX);
+    sky_err err = sky__meta_load(s, sweep, &meta, e);
+    if (err != SKY_OK)
+        return err;
+    sky_columns *c = calloc(1, sizeof *c);
+    if (!c) {
+        sky__meta_free(&meta);
+        return sky_fail(e, SKY_ENOMEM, "%s: out of memory", s->path);
+    }
+    c->store = s;
+    c->rows_max = o->rows_max ? o->rows_max : (size_t)1 << 31;
+    c->id = meta.id;
+    c->points = meta.points;
+    c->positions = meta.positions;
+    err = take_names(c, &meta, o, e);
+    sky__meta_free(&meta);
+    if (err != SKY_OK) {
+        sky_columns_close(c);
+        return err;
+    }
+    *out = c;
+    return SKY_OK;
+}
+
+static void finalize(sky_columns *c)
+{
+    sqlite3_finalize(c->scan);
+    sqlite3_finalize(c->range);
+    c->scan = c->range = NULL;
+}
+
+void sky_columns_close(sky_columns *c)
+{
+    if (!c)
+        return;
+    finalize(c);
+    for (size_t i = 0; i < c->n_columns; i++) {
+        free(c->names[i]);
+        free(c->values[i]);
+    }
+    free(c->names);
+    free(c->values);
+    free(c->trials);
+    free(c->sweep);
+    free(c);
+}
+
+/* ---- Rows ---- */
+
+static sky_err grow(sky_columns *c, sky_error *e)
+{
+    if (c->rows >= c->rows_max)
+        return sky_fail(e, SKY_ELIMIT, "sweep '%s' has more than %zu rows", c->sweep, c->rows_max);
+    if (c->rows < c->cap)
+        return SKY_OK;
+    const size_t cap = c->cap ? c->cap * 2 : 1024;
+    uint64_t *trials = realloc(c->trials, cap * sizeof *trials);
+    if (!trials)
+        return no_memory(c, e);
+    c->trials = trials;
+    for (size_t i = 0; i < c->n_columns; i++) {
+        double *values = realloc(c->values[i], cap * sizeof *values);
+        if (!values)
+            return no_memory(c, e); /* cap is unchanged: some arrays are merely longer */
+        c->values[i] = values;
+    }
+    c->cap = cap;
+    return SKY_OK;
+}
+
+static sky_err read_rows(sky_columns *c, sqlite3_stmt *q, size_t *n, sky_error *e)
+{
+    bool row = true;
+    sky_err err = SKY_OK;
+    *n = 0;
+    while (err == SKY_OK) {
+        err = sky__step(c->store, q, &row, e, "loading columns");
+        if (err != SKY_OK || !row)
+            break;
+        err = grow(c, e);
+        if (err != SKY_OK)
+            break;
+        c->trials[c->rows] = (uint64_t)sqlite3_column_int64(q, 0);
+        for (size_t i = 0; i < c->n_columns; i++) {
+            const int type = sqlite3_column_type(q, (int)i + 1);
+            c->values[i][c->rows] = type == SQLITE_INTEGER || type == SQLITE_FLOAT
+                                        ? sqlite3_column_double(q, (int)i + 1)
+                                        : NAN;
+        }
+        c->rows++;
+        (*n)++;
+    }
+    sqlite3_reset(q);
+    return err;
+}
+
+static sky_err prepare(sky_columns *c, const char *tail, sqlite3_stmt **out, sky_error *e)
+{
+    sky_buf sql = {0};
+    sky_buf_puts(&sql, "SELECT trial");
+    for (size_t i = 0; i < c->n_columns; i++) {
+        sky_buf_puts(&sql, ", ");
+        sky_buf_sql_name(&sql, c->names[i]);
+    }
+    sky_buf_puts(&sql, " FROM ");
+    sky_buf_sql_name(&sql, c->sweep);
+    sky_buf_puts(&sql, tail);
+    sky_err err =
+        sky_buf_ok(&sql) ? sky__prepare(c->store, sky_buf_str(&sql), out, e) : no_memory(c, e);
+    sky_buf_free(&sql);
+    return err;
+}
+
+/* ---- Refresh ---- */
+
+/* Everything, by trial, some rows a read transaction. A row that is committed behind the scan meanwhile is in
+ * a commit record after `since`. */
+static sky_err load_all(sky_columns *c, sky_error *e)
+{
+    int64_t since = 0, last = -1;
+    size_t n = ROWS_PER_READ;
+    c->rows = 0;
+    c->loaded = false;
+    sky_err err = sky__int(c->store, "SELECT max(seq) FROM sky_commits", &since, e);
+    if (err == SKY_OK)
+        err = prepare(c, " WHERE trial > ?1 ORDER BY trial LIMIT ?2", &c->scan, e);
+    while (err == SKY_OK && n == ROWS_PER_READ) {
+        sqlite3_bind_int64(c->scan, 1, last);
+        sqlite3_bind_int64(c->scan, 2, ROWS_PER_READ);
+        err = read_rows(c, c->scan, &n, e);
+        if (n > 0)
+            last = (int64_t)c->trials[c->rows - 1];
+    }
+    sqlite3_finalize(c->scan);
+    c->scan = NULL;
+    if (err != SKY_OK) {
+        c->rows = 0;
+        return err;
+    }
+    c->since = (uint64_t)since;
+    c->loaded = c->overlap = true;
+    return SKY_OK;
+}
+
+/* Removes from the normalized list what is loaded already. */
+static sky_err subtract_loaded(sky_columns *c, sky__spans *list, sky_error *e)
+{
+    sky__spans have = {0}, out = {0};
+    bool ok = true;
+    for (size_t i = 0; i < c->rows && ok; i++)
+        ok = sky__spans_add(&have, c->trials[i], c->trials[i] + 1);
+    ok = ok && sky__spans_normalize(&have);
+    for (size_t i = 0, h = 0; i < list->n && ok; i++) {
+        uint64_t begin = list->r[i].begin;
+        const uint64_t end = list->r[i].end;
+        while (h < have.n && have.r[h].end <= begin)
+            h++;
+        for (size_t k = h; k < have.n && have.r[k].begin < end && ok; k++) {
+            ok = sky__spans_add(&out, begin, have.r[k].begin > begin ? have.r[k].begin : begin);
+            begin = have.r[k].end;
+        }
+        ok = ok && sky__spans_add(&out, begin, end);
+    }
+    sky__spans_free(&have);
+    if (!ok) {
+        sky__spans_free(&out);
+        return no_memory(c, e);
+    }
+    sky__spans_free(list);
+    *list = out;
+    return SKY_OK;
+}
+
+/* The trials of commit records after `since`. merged: was one of them united from several? */
+static sky_err new_trials(sky_columns *c, sky__spans *out, uint64_t *newest, bool *merged,
+                          sky_error *e)
+{
+    sky_err err;
+    bool row = false;
+    sqlite3_stmt *q = sky__stmt(
+        c->store, "SELECT max(seq), max(merged) FROM sky_commits WHERE seq > ?2 AND sweep = ?1",
+        &err, e);
+    if (err != SKY_OK)
+        return err;
+    sqlite3_bind_int64(q, 1, c->id);
+    sqlite3_bind_int64(q, 2, (sqlite3_int64)c->since);
+    err = sky__step(c->store, q, &row, e, "looking for new results");
+    *newest = row ? (uint64_t)sqlite3_column_int64(q, 0) : 0;
+    *merged = row && sqlite3_column_int64(q, 1) > 1;
+    sqlite3_reset(q);
+    if (err == SKY_OK && *newest > c->since)
+        err = sky__commits_read(c->store, c->id, c->since, NULL, out, e);
+    if (err == SKY_OK && !sky__spans_normalize(out))
+        err = no_memory(c, e);
+    return err;
+}
+
+static sky_err load_new(sky_columns *c, sky_error *e)
+{
+    sky__spans list = {0};
+    uint64_t newest = 0;
+    bool merged = false;
+    const size_t before = c->rows;
+    /* Both statements see one state, or records united between them would be missed. */
+    const bool alone = sqlite3_get_autocommit(c->store->db);
+    sky_err err = alone ? sky__exec(c->store, "BEGIN", e, "reading") : SKY_OK;
+    if (err != SKY_OK)
+        return err;
+    err = new_trials(c, &list, &newest, &merged, e);
+    if (alone && !sqlite3_get_autocommit(c->store->db))
+        sqlite3_exec(c->store->db, "COMMIT", NULL, NULL, NULL);
+    if (err == SKY_OK && list.n > 0 && (c->overlap || merged))
+        err = subtract_loaded(c, &list, e);
+    if (err == SKY_OK && list.n > 0 && !c->range)
+        err = prepare(c, " WHERE trial >= ?1 AND trial < ?2 ORDER BY trial LIMIT ?3", &c->range, e);
+    for (size_t i = 0; i < list.n && err == SKY_OK; i++) {
+        size_t n = ROWS_PER_READ;
+        uint64_t begin = list.r[i].begin;
+        while (err == SKY_OK && n == ROWS_PER_READ && begin < list.r[i].end) {
+            sqlite3_bind_int64(c->range, 1, (sqlite3_int64)begin);
+            sqlite3_bind_int64(c->range, 2, (sqlite3_int64)list.r[i].end);
+            sqlite3_bind_int64(c->range, 3, ROWS_PER_READ);
+            err = read_rows(c, c->range, &n, e);
+            if (n > 0)
+                begin = c->trials[c->rows - 1] + 1;
+        }
+    }
+    sky__spans_free(&list);
+    if (err != SKY_OK) {
+        c->rows = before;
+        return err;
+    }
+    if (newest > c->since) {
+        c->since = newest;
+        c->overlap = false;
+    }
+    return SKY_OK;
+}
+
+/* Is it still the same sweep, with the same derived metrics? */
+static sky_err look(sky_columns *c, bool *stale, sky_error *e)
+{
+    sky_err err;
+    bool row = false;
+    sqlite3_stmt *q = sky__stmt(
+        c->store, "SELECT generation, points, positions FROM sky_sweeps WHERE id = ?", &err, e);
+    if (err != SKY_OK)
+        return err;
+    sqlite3_bind_int64(q, 1, c->id);
+    err = sky__step(c->store, q, &row, e, "looking at a sweep");
+    if (err == SKY_OK && row) {
+        *stale = !c->loaded || c->generation != sqlite3_column_int64(q, 0);
+        c->generation = sqlite3_column_int64(q, 0);
+        c->points = (uint64_t)sqlite3_column_int64(q, 1);
+        c->positions = (uint64_t)sqlite3_column_int64(q, 2);
+    }
+    sqlite3_reset(q);
+    if (err == SKY_OK && !row)
+        err = sky_fail(e, SKY_ENOTFOUND, "sweep '%s' was deleted", c->sweep);
+    return err;
+}
+
+sky_err sky_columns_refresh(sky_columns *c, sky_columns_change *change, sky_error *e)
+{
+    bool stale = false, reset = false;
+    size_t first = c->rows;
+    sky_err err = SKY_OK;
+    /* The writer itself may ask. What it has not committed could still be taken back. */
+    if (!c->store->in_transaction) {
+        err = look(c, &stale, e);
+        if (err == SKY_OK && stale) {
+            reset = c->shown;
+            first = 0;
+            finalize(c);
+            err = load_all(c, e);
+        }
+        if (err == SKY_OK)
+            err = load_new(c, e);
+    }
+    if (err != SKY_OK) {
+        if (stale)
+            c->loaded = false;
+        return err;
+    }
+    c->shown = c->shown || c->loaded;
+    if (change)
+        *change = (sky_columns_change){.first = first, .reset = reset};
+    return SKY_OK;
+}
+
+size_t sky_columns_rows(const sky_columns *c)
+{
+    return c->rows;
+}
+
+const uint64_t *sky_columns_trials(const sky_columns *c)
+{
+    return c->trials;
+}
+
+const double *sky_columns_values(const sky_columns *c, size_t column)
+{
+    assert(column < c->n_columns);
+    return c->values[column];
+}
+
+uint64_t sky_columns_points(const sky_columns *c)
+{
+    return c->points;
+}
+
+uint64_t sky_columns_positions(const sky_columns *c)
+{
+    return c->positions;
+}
