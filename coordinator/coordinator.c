@@ -18,7 +18,7 @@
 
 static const char *MODULE = "coordinator";
 
-int64_t sky__now(void)
+int64_t sky__coord_now(void)
 {
     return sky_clock_ns();
 }
@@ -27,13 +27,13 @@ int64_t sky__now(void)
 
 static void on_deliver(uv_timer_t *timer);
 
-void sky__deliver_soon(sky_coordinator *c)
+void sky__coord_deliver_soon(sky_coordinator *c)
 {
     if (!c->closing)
         uv_timer_start(&c->deliver, on_deliver, 0, 0);
 }
 
-void sky__broken(sky_coordinator *c, const sky_error *e)
+void sky__coord_broken(sky_coordinator *c, const sky_error *e)
 {
     if (c->failure.code)
         return;
@@ -44,14 +44,14 @@ void sky__broken(sky_coordinator *c, const sky_error *e)
     sky_log(SKY_LOG_ERROR, MODULE, "%s", c->failure.text);
     if (c->hub)
         sky_hub_pause(c->hub, true);
-    sky__deliver_soon(c);
+    sky__coord_deliver_soon(c);
 }
 
-void sky__broken_memory(sky_coordinator *c)
+void sky__coord_broken_memory(sky_coordinator *c)
 {
     sky_error e = {0};
     sky_fail(&e, SKY_ENOMEM, "the coordinator is out of memory");
-    sky__broken(c, &e);
+    sky__coord_broken(c, &e);
 }
 
 /* --- Actions --- */
@@ -67,9 +67,9 @@ static void send_to(sky_coordinator *c, const sky_session *to, const sky_msg *m)
     memcpy(peer.b, to->b, sizeof to->b);
     sky_err err = sky_hub_send(c->hub, &peer, c->out.data, c->out.len);
     if (err == SKY_ENOMEM)
-        sky__broken_memory(c);
-    else if (err && sky_sched_peer_gone(c->sched, sky__now(), to))
-        sky__broken_memory(c);
+        sky__coord_broken_memory(c);
+    else if (err && sky_sched_peer_gone(c->sched, sky__coord_now(), to))
+        sky__coord_broken_memory(c);
 }
 
 static void add_event(sky_coordinator *c, int64_t sweep, sky_sweep_state state, const char *reason)
@@ -78,7 +78,7 @@ static void add_event(sky_coordinator *c, int64_t sweep, sky_sweep_state state, 
         size_t cap = c->cap_events ? c->cap_events * 2 : 8;
         sky__event *events = realloc(c->events, cap * sizeof *events);
         if (!events) {
-            sky__broken_memory(c);
+            sky__coord_broken_memory(c);
             return;
         }
         c->events = events;
@@ -106,7 +106,7 @@ static sky_err change_state(sky_coordinator *c, int64_t sweep, sky_sweep_state s
     return sky_store_sweep_state(c->o.store, sweep, state, reason, e);
 }
 
-void sky__drain(sky_coordinator *c)
+void sky__coord_drain(sky_coordinator *c)
 {
     sky_action a;
     while (!c->failure.code && sky_sched_next(c->sched, &a)) {
@@ -117,10 +117,10 @@ void sky__drain(sky_coordinator *c)
             send_to(c, &a.send.to, &a.send.msg);
             break;
         case SKY_ACTION_RECORD:
-            err = sky__record(c, &a.record, &e);
+            err = sky__coord_record(c, &a.record, &e);
             break;
         case SKY_ACTION_FAIL:
-            err = sky__fail(c, &a.fail, &e);
+            err = sky__coord_fail(c, &a.fail, &e);
             break;
         case SKY_ACTION_SWEEP_STATE:
             err = change_state(c, a.state.sweep, a.state.state, a.state.reason, &e);
@@ -130,13 +130,13 @@ void sky__drain(sky_coordinator *c)
             break;
         }
         if (err)
-            sky__broken(c, &e);
+            sky__coord_broken(c, &e);
     }
 }
 
 /* --- Commits --- */
 
-sky_err sky__commit(sky_coordinator *c, sky_error *e)
+sky_err sky__coord_commit(sky_coordinator *c, sky_error *e)
 {
     /* Once for what arrived, once for the states that change because of it. */
     for (int i = 0; i < 3 && !c->failure.code; i++) {
@@ -146,7 +146,7 @@ sky_err sky__commit(sky_coordinator *c, sky_error *e)
         sky_error why = {0};
         if (sky_store_commit(c->o.store, NULL, &why)) {
             sky_fail_prefix(&why, "cannot commit results to %s", c->store_path);
-            sky__broken(c, &why);
+            sky__coord_broken(c, &why);
             break;
         }
         c->commits++;
@@ -154,12 +154,12 @@ sky_err sky__commit(sky_coordinator *c, sky_error *e)
         c->committed += c->uncommitted_rows;
         c->uncommitted_rows = 0;
         c->uncommitted_ns = 0;
-        if (sky_sched_committed(c->sched, sky__now()))
-            sky__broken_memory(c);
-        sky__drain(c);
+        if (sky_sched_committed(c->sched, sky__coord_now()))
+            sky__coord_broken_memory(c);
+        sky__coord_drain(c);
     }
     if (c->progressed || c->n_events)
-        sky__deliver_soon(c);
+        sky__coord_deliver_soon(c);
     if (!c->failure.code)
         return SKY_OK;
     if (e)
@@ -171,7 +171,7 @@ static void on_commit(uv_timer_t *timer)
 {
     sky_coordinator *c = timer->data;
     c->timer_armed = false;
-    sky__commit(c, NULL);
+    sky__coord_commit(c, NULL);
 }
 
 static void on_idle(void *arg)
@@ -182,11 +182,11 @@ static void on_idle(void *arg)
     sky_sched_stats st = sky_sched_get_stats(c->sched);
     if (!sky_store_dirty(c->o.store) && !st.results_waiting)
         return;
-    int64_t now = sky__now(), wait_ns = (int64_t)c->o.commit_ms * SKY_NS_PER_MS;
+    int64_t now = sky__coord_now(), wait_ns = (int64_t)c->o.commit_ms * SKY_NS_PER_MS;
     if (!c->uncommitted_ns)
         c->uncommitted_ns = now;
     if (st.leases == 0 || now - c->uncommitted_ns >= wait_ns) {
-        sky__commit(c, NULL);
+        sky__coord_commit(c, NULL);
     } else if (!c->timer_armed) {
         c->timer_armed = true;
         uv_timer_start(&c->commit, on_commit, c->o.commit_ms, 0);
@@ -226,7 +226,7 @@ static void take_hello(sky_coordinator *c, const sky_session *session, const sky
     if (!h->environment || !h->environment[0])
         return;
     if (sky_store_env(c->o.store, h->environment, &env, &e))
-        sky__broken(c, &e);
+        sky__coord_broken(c, &e);
     else
         sky_sched_set_env(c->sched, session, env);
 }
@@ -239,20 +239,20 @@ static void take_worker_message(sky_coordinator *c, const sky_peer *peer, sky_ms
         return;
     }
     c->rows = (sky__rows){0};
-    if (m->type == SKY_MSG_RESULT && !sky__check_result(c, &session, &m->result)) {
-        sky__broken_memory(c);
+    if (m->type == SKY_MSG_RESULT && !sky__coord_check_result(c, &session, &m->result)) {
+        sky__coord_broken_memory(c);
         return;
     }
-    if (sky_sched_message(c->sched, sky__now(), &session, m)) {
-        sky__broken_memory(c);
+    if (sky_sched_message(c->sched, sky__coord_now(), &session, m)) {
+        sky__coord_broken_memory(c);
         return;
     }
     if (m->type == SKY_MSG_HELLO)
         take_hello(c, &session, &m->hello);
-    sky__drain(c);
+    sky__coord_drain(c);
     c->rows = (sky__rows){0};
     if (c->uncommitted_rows >= SKY__COMMIT_ROWS_MAX)
-        sky__commit(c, NULL);
+        sky__coord_commit(c, NULL);
 }
 
 static void on_message(void *arg, const sky_peer *peer, sky_role role, const void *bytes,
@@ -267,11 +267,11 @@ static void on_message(void *arg, const sky_peer *peer, sky_role role, const voi
     sky_error e = {0};
     sky_err err = sky_msg_decode(&m, bytes, len, &c->arena, &e);
     if (err == SKY_ENOMEM) {
-        sky__broken_memory(c);
+        sky__coord_broken_memory(c);
     } else if (err) {
         refuse(c, e.text);
     } else if (m.type == SKY_MSG_REQUEST) {
-        sky__serve(c, peer, role, &m.request);
+        sky__coord_serve(c, peer, role, &m.request);
     } else if (m.type != SKY_MSG_HELLO && m.type != SKY_MSG_RESULT && m.type != SKY_MSG_HEARTBEAT &&
                m.type != SKY_MSG_BYE) {
         refuse(c, "a coordinator takes no such message");
@@ -289,13 +289,13 @@ static void on_tick(uv_timer_t *timer)
     sky_coordinator *c = timer->data;
     if (c->failure.code)
         return;
-    int64_t now = sky__now();
+    int64_t now = sky__coord_now();
     if (sky_sched_tick(c->sched, now))
-        sky__broken_memory(c);
-    sky__drain(c);
-    sky__sample_rates(c, now);
+        sky__coord_broken_memory(c);
+    sky__coord_drain(c);
+    sky__coord_sample_rates(c, now);
     if (!c->timer_armed && sky_store_dirty(c->o.store))
-        sky__commit(c, NULL);
+        sky__coord_commit(c, NULL);
 }
 
 /* What the owner is to know, from the loop and in order. It may close the coordinator in any of
@@ -385,7 +385,7 @@ static sky_err start(sky_coordinator *c, const sky_coordinator_options *o, sky_e
                                   .adopt_wait_ms = o->adopt_wait_ms};
     if (sky_sched_new(&c->sched, &so, c->start_ns))
         return sky_fail(e, SKY_ENOMEM, "out of memory");
-    err = sky__recover(c, e);
+    err = sky__coord_recover(c, e);
     if (err)
         return err;
     const sky_hub_options ho = {.loop = o->loop,
@@ -407,7 +407,7 @@ sky_err sky_coordinator_open(sky_coordinator **out, const sky_coordinator_option
     c->o.endpoint = NULL; /* borrowed until we return */
     c->o.heartbeat_ms = o->heartbeat_ms ? o->heartbeat_ms : 1000;
     c->o.commit_ms = o->commit_ms ? o->commit_ms : 10;
-    c->start_ns = sky__now();
+    c->start_ns = sky__coord_now();
     c->start_cpu_ns = sky_cpu_ns();
     sky_err err = start(c, o, e);
     if (err) {
@@ -419,9 +419,9 @@ sky_err sky_coordinator_open(sky_coordinator **out, const sky_coordinator_option
     open_timer(c, &c->deliver);
     uint64_t tick_ms = c->o.heartbeat_ms / 4 ? c->o.heartbeat_ms / 4 : 1;
     uv_timer_start(&c->tick, on_tick, tick_ms, tick_ms);
-    sky__drain(c);
+    sky__coord_drain(c);
     if (c->n_events)
-        sky__deliver_soon(c);
+        sky__coord_deliver_soon(c);
     *out = c;
     return SKY_OK;
 }
@@ -434,15 +434,15 @@ const char *sky_coordinator_endpoint(const sky_coordinator *c)
 void sky_coordinator_stop_workers(sky_coordinator *c, bool now)
 {
     if (sky_sched_stop_workers(c->sched, now))
-        sky__broken_memory(c);
-    sky__drain(c);
+        sky__coord_broken_memory(c);
+    sky__coord_drain(c);
 }
 
 sky_err sky_coordinator_close(sky_coordinator *c, bool stop_workers, sky_error *e)
 {
     if (!c)
         return SKY_OK;
-    sky_err err = sky__commit(c, e);
+    sky_err err = sky__coord_commit(c, e);
     if (stop_workers && !err)
         sky_coordinator_stop_workers(c, true);
     c->closing = true;

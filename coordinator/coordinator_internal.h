@@ -79,36 +79,37 @@ struct sky_coordinator {
 };
 
 /* coordinator.c */
-int64_t sky__now(void);
-void sky__drain(sky_coordinator *c); /* carries out what the scheduler decided */
+int64_t sky__coord_now(void);
+void sky__coord_drain(sky_coordinator *c); /* carries out what the scheduler decided */
 /* Makes everything so far durable and acknowledges it. */
-sky_err sky__commit(sky_coordinator *c, sky_error *e);
+sky_err sky__coord_commit(sky_coordinator *c, sky_error *e);
 /* The store failed, or memory ran out: nothing more is recorded; the owner is told from the loop.
  */
-void sky__broken(sky_coordinator *c, const sky_error *e);
-void sky__broken_memory(sky_coordinator *c);
-void sky__deliver_soon(sky_coordinator *c);
+void sky__coord_broken(sky_coordinator *c, const sky_error *e);
+void sky__coord_broken_memory(sky_coordinator *c);
+void sky__coord_deliver_soon(sky_coordinator *c);
 
 /* record.c */
 /* Checks the rows of a result and decodes their parameters. Rows that are not to be believed become
  * positions that were not tried, rows with a NaN failed attempts. False when out of memory. */
-bool sky__check_result(sky_coordinator *c, const sky_session *session, sky_msg_result *r);
-sky_err sky__record(sky_coordinator *c, const sky_action_record *a, sky_error *e);
-sky_err sky__fail(sky_coordinator *c, const sky_action_fail *a, sky_error *e);
+bool sky__coord_check_result(sky_coordinator *c, const sky_session *session, sky_msg_result *r);
+sky_err sky__coord_record(sky_coordinator *c, const sky_action_record *a, sky_error *e);
+sky_err sky__coord_fail(sky_coordinator *c, const sky_action_fail *a, sky_error *e);
 
 /* recover.c */
-sky_err sky__recover(sky_coordinator *c, sky_error *e);
+sky_err sky__coord_recover(sky_coordinator *c, sky_error *e);
 sky__known *sky__known_by_id(sky_coordinator *c, int64_t id);
 /* SKY_ENOTFOUND names near ones. */
 sky_err sky__known_by_name(sky_coordinator *c, const char *name, sky__known **out, sky_error *e);
 /* Loads its plan and gives it to the scheduler, in the state that it has. */
-sky_err sky__schedule(sky_coordinator *c, sky__known *k, bool recovered, sky_error *e);
+sky_err sky__coord_schedule(sky_coordinator *c, sky__known *k, bool recovered, sky_error *e);
 void sky__known_free(sky__known *k);
 
 /* report.c */
-void sky__sample_rates(sky_coordinator *c, int64_t now_ns);
+void sky__coord_sample_rates(sky_coordinator *c, int64_t now_ns);
 
 /* serve.c */
-void sky__serve(sky_coordinator *c, const sky_peer *peer, sky_role role, const sky_msg_request *q);
+void sky__coord_serve(sky_coordinator *c, const sky_peer *peer, sky_role role,
+                      const sky_msg_request *q);
 
 #endif

@@ -207,7 +207,7 @@ static void reject(sky_coordinator *c, const sky_session *session, const sky__kn
     sky_sched_exclude(c->sched, session, k->id);
 }
 
-bool sky__check_result(sky_coordinator *c, const sky_session *session, sky_msg_result *r)
+bool sky__coord_check_result(sky_coordinator *c, const sky_session *session, sky_msg_result *r)
 {
     const sky__known *k = sky__known_by_id(c, r->sweep);
     uint64_t n = sky_range_list_count(&r->ok);
@@ -294,7 +294,7 @@ static bool leave_out(sky_coordinator *c, const sky__known *k, const sky_ranges 
     return drop_rows(c, k, r, keep);
 }
 
-sky_err sky__record(sky_coordinator *c, const sky_action_record *a, sky_error *e)
+sky_err sky__coord_record(sky_coordinator *c, const sky_action_record *a, sky_error *e)
 {
     sky__known *k = sky__known_by_id(c, a->sweep);
     assert(k && k->plan && (c->rows.result == a->result || a->result->ok.n == 0));
@@ -330,7 +330,7 @@ sky_err sky__record(sky_coordinator *c, const sky_action_record *a, sky_error *e
     return err ? err : record_artifacts(c, k, a, e);
 }
 
-sky_err sky__fail(sky_coordinator *c, const sky_action_fail *a, sky_error *e)
+sky_err sky__coord_fail(sky_coordinator *c, const sky_action_fail *a, sky_error *e)
 {
     const sky__known *k = sky__known_by_id(c, a->sweep);
     assert(k && k->plan);

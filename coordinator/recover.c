@@ -136,7 +136,7 @@ static sky_err load_plan(sky_coordinator *c, sky__known *k, sky_error *e)
     return err;
 }
 
-sky_err sky__schedule(sky_coordinator *c, sky__known *k, bool recovered, sky_error *e)
+sky_err sky__coord_schedule(sky_coordinator *c, sky__known *k, bool recovered, sky_error *e)
 {
     if (k->scheduled)
         return SKY_OK;
@@ -153,7 +153,7 @@ sky_err sky__schedule(sky_coordinator *c, sky__known *k, bool recovered, sky_err
     d.done = &done;
     d.quarantined = &failed;
     d.recorded = k->recorded;
-    err = sky_sched_sweep_set(c->sched, sky__now(), &d);
+    err = sky_sched_sweep_set(c->sched, sky__coord_now(), &d);
     if (err) {
         sky_fail(e, err, "sweep %s cannot be scheduled: %s", k->name, sky_strerror(err));
         goto out;
@@ -193,7 +193,7 @@ static sky_err take_info(sky_coordinator *c, const sky_sweep_info *info, sky_err
     if (c->o.idle_sweeps || (k->state != SKY_SWEEP_RUNNING && k->state != SKY_SWEEP_PAUSED))
         return SKY_OK;
     sky_error why = {0};
-    sky_err err = sky__schedule(c, k, true, &why);
+    sky_err err = sky__coord_schedule(c, k, true, &why);
     if (err == SKY_ENOMEM) {
         if (e)
             *e = why;
@@ -204,7 +204,7 @@ static sky_err take_info(sky_coordinator *c, const sky_sweep_info *info, sky_err
     return SKY_OK;
 }
 
-sky_err sky__recover(sky_coordinator *c, sky_error *e)
+sky_err sky__coord_recover(sky_coordinator *c, sky_error *e)
 {
     sky_sweep_info *infos = NULL;
     size_t n = 0;
@@ -245,7 +245,7 @@ static sky_err submit_new(sky_coordinator *c, sky_plan **plan, int64_t *sweep, s
     if (!err && sky_plan_priority(*plan))
         err = sky_store_sweep_priority(c->o.store, id, sky_plan_priority(*plan), e);
     if (!err)
-        err = sky__commit(c, e); /* accepted means durable */
+        err = sky__coord_commit(c, e); /* accepted means durable */
     if (err)
         return err;
     sky__known *k = add_known(c, spec.name, job->name, job->version);
@@ -259,7 +259,7 @@ static sky_err submit_new(sky_coordinator *c, sky_plan **plan, int64_t *sweep, s
     k->plan = *plan;
     *plan = NULL;
     *sweep = id;
-    return sky__schedule(c, k, false, e);
+    return sky__coord_schedule(c, k, false, e);
 }
 
 static sky_err check_identity(sky_coordinator *c, sky__known *k, const sky_plan *plan, sky_error *e)
@@ -307,7 +307,7 @@ static sky_err submit_again(sky_coordinator *c, sky__known *k, sky_plan **plan, 
 {
     sky_err err = check_identity(c, k, *plan, e);
     if (!err)
-        err = sky__commit(c, e); /* so that a refused update takes nothing else with it */
+        err = sky__coord_commit(c, e); /* so that a refused update takes nothing else with it */
     if (!err)
         err = update_store(c, k, *plan, e);
     if (err) {
@@ -328,20 +328,20 @@ static sky_err submit_again(sky_coordinator *c, sky__known *k, sky_plan **plan, 
         *plan = old;
     }
     bool was_scheduled = k->scheduled;
-    err = sky__schedule(c, k, false, e);
+    err = sky__coord_schedule(c, k, false, e);
     if (err)
         return err;
     if (was_scheduled) {
         k->revision = next_revision(c, k);
         sky_sched_sweep d = describe(k, k->plan);
-        err = sky_sched_sweep_set(c->sched, sky__now(), &d);
+        err = sky_sched_sweep_set(c->sched, sky__coord_now(), &d);
     }
     if (!err && k->state != state)
-        err = sky_sched_sweep_state(c->sched, sky__now(), k->id, state, "");
+        err = sky_sched_sweep_state(c->sched, sky__coord_now(), k->id, state, "");
     if (err)
         return sky_fail(e, err, "sweep %s cannot be scheduled: %s", k->name, sky_strerror(err));
-    sky__drain(c);
-    return sky__commit(c, e);
+    sky__coord_drain(c);
+    return sky__coord_commit(c, e);
 }
 
 sky_err sky_coordinator_submit(sky_coordinator *c, sky_plan *plan, int64_t *sweep,
@@ -361,7 +361,7 @@ sky_err sky_coordinator_submit(sky_coordinator *c, sky_plan *plan, int64_t *swee
     } else {
         err = submit_new(c, &plan, sweep, e);
     }
-    sky__drain(c);
+    sky__coord_drain(c);
 out:
     sky_plan_free(plan);
     return err;

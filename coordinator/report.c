@@ -28,7 +28,7 @@ static void sample(const sky_coordinator *c, sky__known *k, int64_t now_ns)
     k->n_samples += k->n_samples < SKY__RATE_SAMPLES;
 }
 
-void sky__sample_rates(sky_coordinator *c, int64_t now_ns)
+void sky__coord_sample_rates(sky_coordinator *c, int64_t now_ns)
 {
     for (size_t i = 0; i < c->n_known; i++) {
         sky__known *k = &c->known[i];
@@ -77,7 +77,7 @@ static void describe(sky_coordinator *c, sky__known *k, sky_sweep_status *out)
     out->retrying = info.retrying;
     out->workers = info.workers;
     out->busy_s += info.busy_s;
-    out->rate = rate_of(c, k, sky__now());
+    out->rate = rate_of(c, k, sky__coord_now());
     uint64_t settled = info.recorded + info.holes + info.failed;
     if (k->state == SKY_SWEEP_RUNNING && out->rate > 0)
         out->eta_s = (double)(info.positions - settled) / out->rate;
@@ -168,7 +168,7 @@ static sky_err gather_sweeps(sky_coordinator *c, const char *name, sky_arena *ar
 sky_err sky_coordinator_status(sky_coordinator *c, const char *sweep, sky_arena *arena,
                                sky_coordinator_info *out, sky_error *e)
 {
-    int64_t now = sky__now();
+    int64_t now = sky__coord_now();
     *out = (sky_coordinator_info){.endpoint = sky_hub_endpoint(c->hub),
                                   .store_path = c->store_path,
                                   .store_uuid = sky_store_uuid(c->o.store),

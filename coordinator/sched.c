@@ -81,7 +81,7 @@ void sky_sched_free(sky_sched *s)
 
 /* --- Actions --- */
 
-bool sky__grow(void **array, size_t *cap, size_t need, size_t size)
+bool sky__sched_grow(void **array, size_t *cap, size_t need, size_t size)
 {
     if (need <= *cap)
         return true;
@@ -96,7 +96,7 @@ bool sky__grow(void **array, size_t *cap, size_t need, size_t size)
     return true;
 }
 
-void sky__begin(sky_sched *s, int64_t now_ns)
+void sky__sched_begin(sky_sched *s, int64_t now_ns)
 {
     if (now_ns > s->now_ns)
         s->now_ns = now_ns;
@@ -106,10 +106,10 @@ void sky__begin(sky_sched *s, int64_t now_ns)
     sky_arena_reset(&s->arena);
 }
 
-sky_err sky__end(sky_sched *s)
+sky_err sky__sched_end(sky_sched *s)
 {
     if (s->fill_all)
-        sky__fill(s);
+        sky__sched_fill(s);
     s->fill_all = false;
     return s->out_of_memory ? SKY_ENOMEM : SKY_OK;
 }
@@ -122,10 +122,10 @@ static sky_action *nowhere(sky_sched *s)
     return &sink;
 }
 
-sky_action *sky__push(sky_sched *s, sky_action_type type)
+sky_action *sky__sched_push(sky_sched *s, sky_action_type type)
 {
     void *actions = s->actions;
-    bool ok = sky__grow(&actions, &s->cap_actions, s->n_actions + 1, sizeof *s->actions);
+    bool ok = sky__sched_grow(&actions, &s->cap_actions, s->n_actions + 1, sizeof *s->actions);
     s->actions = actions;
     sky_action *a = ok ? &s->actions[s->n_actions++] : nowhere(s);
     memset(a, 0, sizeof *a);
@@ -133,14 +133,14 @@ sky_action *sky__push(sky_sched *s, sky_action_type type)
     return a;
 }
 
-void sky__send(sky_sched *s, const sky_session *to, const sky_msg *m)
+void sky__sched_send(sky_sched *s, const sky_session *to, const sky_msg *m)
 {
-    sky_action *a = sky__push(s, SKY_ACTION_SEND);
+    sky_action *a = sky__sched_push(s, SKY_ACTION_SEND);
     a->send.to = *to;
     a->send.msg = *m;
 }
 
-void sky__note(sky_sched *s, sky_log_level level, const char *fmt, ...)
+void sky__sched_note(sky_sched *s, sky_log_level level, const char *fmt, ...)
 {
     char text[512];
     va_list ap;
@@ -148,12 +148,12 @@ void sky__note(sky_sched *s, sky_log_level level, const char *fmt, ...)
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     const char *copy = sky_arena_strdup(&s->arena, text);
-    sky_action *a = sky__push(s, SKY_ACTION_NOTE);
+    sky_action *a = sky__sched_push(s, SKY_ACTION_NOTE);
     a->note.level = level;
     a->note.text = copy ? copy : "";
 }
 
-sky_range_list sky__copy_list(sky_sched *s, const sky_ranges *r)
+sky_range_list sky__sched_copy_list(sky_sched *s, const sky_ranges *r)
 {
     sky_range *copy = sky_new(&s->arena, sky_range, r->n ? r->n : 1);
     if (!copy) {
@@ -179,24 +179,24 @@ bool sky_sched_next(sky_sched *s, sky_action *out)
 static void ask_who(sky_sched *s, const sky_session *session)
 {
     sky_msg who = {.type = SKY_MSG_WHO};
-    sky__send(s, session, &who);
+    sky__sched_send(s, session, &who);
 }
 
 sky_err sky_sched_message(sky_sched *s, int64_t now_ns, const sky_session *session,
                           const sky_msg *m)
 {
-    sky__begin(s, now_ns);
+    sky__sched_begin(s, now_ns);
     if (m->type == SKY_MSG_HELLO) {
         sky__worker_hello(s, session, &m->hello);
-        return sky__end(s);
+        return sky__sched_end(s);
     }
     if (m->type != SKY_MSG_RESULT && m->type != SKY_MSG_HEARTBEAT && m->type != SKY_MSG_BYE)
-        return sky__end(s);
+        return sky__sched_end(s);
     sky__worker *w = sky__worker_find(s, session);
     if (!w) {
         if (m->type != SKY_MSG_BYE)
             ask_who(s, session);
-        return sky__end(s);
+        return sky__sched_end(s);
     }
     if (w->lost && !w->bye && m->type != SKY_MSG_BYE)
         sky__worker_who(s, w);
@@ -209,30 +209,30 @@ sky_err sky_sched_message(sky_sched *s, int64_t now_ns, const sky_session *sessi
         sky__worker_bye(s, w, m->bye.reason);
     if (!s->fill_all && !w->lost)
         sky__fill_worker(s, w);
-    return sky__end(s);
+    return sky__sched_end(s);
 }
 
 sky_err sky_sched_peer_gone(sky_sched *s, int64_t now_ns, const sky_session *session)
 {
-    sky__begin(s, now_ns);
+    sky__sched_begin(s, now_ns);
     sky__worker *w = sky__worker_find(s, session);
     if (w && !w->lost && !w->gone) {
         w->gone = true;
         s->n_gone++;
         sky__hungry_remove(s, w);
     }
-    return sky__end(s);
+    return sky__sched_end(s);
 }
 
 void sky_sched_gap(sky_sched *s, int64_t now_ns)
 {
-    sky__begin(s, now_ns);
+    sky__sched_begin(s, now_ns);
     s->grace_until_ns = s->now_ns + s->timeout_ns;
 }
 
 sky_err sky_sched_tick(sky_sched *s, int64_t now_ns)
 {
-    sky__begin(s, now_ns);
+    sky__sched_begin(s, now_ns);
     /* Late, or a clock that went backwards: what was sent meanwhile is still to be read. */
     if (now_ns - s->tick_ns > s->heartbeat_ns || now_ns < s->tick_ns)
         s->grace_until_ns = s->now_ns + s->timeout_ns;
@@ -240,17 +240,17 @@ sky_err sky_sched_tick(sky_sched *s, int64_t now_ns)
     sky__worker_expire(s);
     if (s->hungry_first)
         s->fill_all = true; /* waiting times may be over */
-    return sky__end(s);
+    return sky__sched_end(s);
 }
 
 sky_err sky_sched_stop_workers(sky_sched *s, bool now)
 {
-    sky__begin(s, s->now_ns);
+    sky__sched_begin(s, s->now_ns);
     for (sky__worker *w = s->live.first; w; w = w->next) {
         sky_msg stop = {.type = SKY_MSG_STOP, .stop = {.now = now}};
-        sky__send(s, &w->session, &stop);
+        sky__sched_send(s, &w->session, &stop);
     }
-    return sky__end(s);
+    return sky__sched_end(s);
 }
 
 void sky_sched_set_env(sky_sched *s, const sky_session *session, int64_t env)
@@ -284,7 +284,7 @@ static void acknowledge(sky_sched *s, sky__worker *w)
         for (size_t i = 0; i < n; i++)
             seqs[i] = w->acks[at + i].seq;
         sky_msg ack = {.type = SKY_MSG_ACK, .ack = {.seqs = seqs, .n = n}};
-        sky__send(s, &w->session, &ack);
+        sky__sched_send(s, &w->session, &ack);
     }
     w->n_acks = 0;
 }
@@ -292,7 +292,7 @@ static void acknowledge(sky_sched *s, sky__worker *w)
 sky_err sky_sched_committed(sky_sched *s, int64_t now_ns)
 {
     assert(s->action_head == s->n_actions);
-    sky__begin(s, now_ns);
+    sky__sched_begin(s, now_ns);
     for (sky__worker *w = s->ack_first, *next; w; w = next) {
         next = w->ack_next;
         w->ack_next = NULL;
@@ -315,7 +315,7 @@ sky_err sky_sched_committed(sky_sched *s, int64_t now_ns)
         w->announced = false;
         sky__sweep_maybe_done(s, w);
     }
-    return sky__end(s);
+    return sky__sched_end(s);
 }
 
 /* The attempts that the last transaction would have charged were not charged. */
@@ -360,7 +360,7 @@ static void forget_results(sky_sched *s)
 sky_err sky_sched_rolled_back(sky_sched *s, int64_t now_ns)
 {
     assert(s->action_head == s->n_actions);
-    sky__begin(s, now_ns);
+    sky__sched_begin(s, now_ns);
     for (size_t i = 0; i < s->n_sweeps; i++) {
         sky__sweep *w = s->sweeps[i];
         sky_ranges back = w->pending;
@@ -380,5 +380,5 @@ sky_err sky_sched_rolled_back(sky_sched *s, int64_t now_ns)
     forget_results(s);
     s->uncommitted = s->results_waiting = 0;
     s->fill_all = true;
-    return sky__end(s);
+    return sky__sched_end(s);
 }

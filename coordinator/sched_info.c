@@ -188,7 +188,7 @@ static void check_sweep(const sky_sched *s, const sky__sweep *w)
                 continue;
             leases++;
             sky_ranges left = {0};
-            CHECK(sky_ranges_copy(&left, &l->left) && sky__clip(&left, w->positions));
+            CHECK(sky_ranges_copy(&left, &l->left) && sky__set_clip(&left, w->positions));
             CHECK(sky_ranges_remove_all(&left, &w->done) && sky_ranges_remove_all(&left, &w->bad));
             merge(&all, &left);
             sky_ranges_free(&left);

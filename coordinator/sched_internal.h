@@ -18,7 +18,7 @@ enum {
     SKY__RETURNS_SHIFT_MAX = 7, /* back-off after leases that came back untried: 50 ms to 6.4 s */
 };
 #define SKY__MS             INT64_C(1000000)
-#define SKY__LONG_NS        INT64_C(1000000000) /* a lease that long needs none queued */
+#define SKY__LONG_NS        INT64_C(1000000000)  /* a lease that long needs none queued */
 #define SKY__SAME_WORKER_NS INT64_C(1000000000)  /* how long a retry waits for another worker */
 #define SKY__RETRY_DUE_NS   INT64_C(10000000000) /* a retry waits no longer than that for others */
 #define SKY__STARVED_NS     INT64_C(30000000000) /* without a lease: a worker is reserved */
@@ -204,22 +204,22 @@ struct sky_sched {
 };
 
 /* sched.c */
-void sky__begin(sky_sched *s, int64_t now_ns); /* of every public function */
-sky_err sky__end(sky_sched *s);                /* of every event: gives out work */
-sky_action *sky__push(sky_sched *s, sky_action_type type);
-void sky__send(sky_sched *s, const sky_session *to, const sky_msg *m);
-void sky__note(sky_sched *s, sky_log_level level, const char *fmt, ...)
+void sky__sched_begin(sky_sched *s, int64_t now_ns); /* of every public function */
+sky_err sky__sched_end(sky_sched *s);                /* of every event: gives out work */
+sky_action *sky__sched_push(sky_sched *s, sky_action_type type);
+void sky__sched_send(sky_sched *s, const sky_session *to, const sky_msg *m);
+void sky__sched_note(sky_sched *s, sky_log_level level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-bool sky__grow(void **array, size_t *cap, size_t need, size_t size);
-sky_range_list sky__copy_list(sky_sched *s, const sky_ranges *r); /* into the arena */
+bool sky__sched_grow(void **array, size_t *cap, size_t need, size_t size);
+sky_range_list sky__sched_copy_list(sky_sched *s, const sky_ranges *r); /* into the arena */
 
 /* sched_sets.c */
-sky_ranges sky__view(const sky_range_list *l); /* borrows; not to be written */
+sky_ranges sky__set_view(const sky_range_list *l); /* borrows; not to be written */
 /* Removes from x what is in set; moves from `from` to out what is in x. False when out of memory.
  */
-bool sky__subtract(sky_ranges *x, const sky_ranges *set);
-bool sky__extract(sky_ranges *from, const sky_ranges *x, sky_ranges *out);
-bool sky__clip(sky_ranges *x, uint64_t end); /* drops what is at end or above */
+bool sky__set_subtract(sky_ranges *x, const sky_ranges *set);
+bool sky__set_extract(sky_ranges *from, const sky_ranges *x, sky_ranges *out);
+bool sky__set_clip(sky_ranges *x, uint64_t end); /* drops what is at end or above */
 sky__attempt *sky__attempt_find(const sky__attempts *t, uint64_t position);
 sky__attempt *sky__attempt_get(sky__attempts *t, uint64_t position); /* NULL when out of memory */
 void sky__attempt_drop(sky__attempts *t, uint64_t position);
@@ -230,7 +230,8 @@ sky__sweep *sky__sweep_find(const sky_sched *s, int64_t id);
 void sky__sweep_free(sky__sweep *w);
 /* Puts the open part of positions back into the queue. */
 void sky__sweep_put_back(sky_sched *s, sky__sweep *w, const sky_ranges *positions);
-/* The same for positions that were settled, or did not exist: a lease may still hold a copy of them. */
+/* The same for positions that were settled, or did not exist: a lease may still hold a copy of
+ * them. */
 void sky__sweep_reopen(sky_sched *s, sky__sweep *w, const sky_ranges *positions);
 /* Takes positions that are settled elsewhere out of the queues. */
 void sky__sweep_unqueue(sky_sched *s, sky__sweep *w, const sky_ranges *positions);
@@ -265,7 +266,7 @@ void sky__lease_end(sky_sched *s, sky__lease *l);
 void sky__lease_orphan(sky_sched *s, sky__lease *l);
 sky__pair *sky__pair_get(sky_sched *s, sky__worker *w, const sky__sweep *sweep);
 void sky__fill_worker(sky_sched *s, sky__worker *w);
-void sky__fill(sky_sched *s);
+void sky__sched_fill(sky_sched *s);
 
 /* sched_result.c */
 void sky__result(sky_sched *s, sky__worker *w, const sky_msg_result *r);

@@ -185,7 +185,7 @@ sky__pair *sky__pair_get(sky_sched *s, sky__worker *w, const sky__sweep *sweep)
         *p = (sky__pair){.sweep = sweep->id};
     if (!p) {
         void *pairs = w->pairs;
-        bool ok = sky__grow(&pairs, &w->cap_pairs, w->n_pairs + 1, sizeof *w->pairs);
+        bool ok = sky__sched_grow(&pairs, &w->cap_pairs, w->n_pairs + 1, sizeof *w->pairs);
         w->pairs = pairs;
         if (!ok) {
             s->out_of_memory = true;
@@ -339,7 +339,7 @@ static void send_plan(sky_sched *s, sky__worker *w, const sky__sweep *sweep, sky
     p->revision = sweep->revision;
     sky_msg m = {.type = SKY_MSG_PLAN};
     m.plan = (sky_msg_plan){.sweep = sweep->id, .revision = sweep->revision, .text = sweep->plan};
-    sky__send(s, &w->session, &m);
+    sky__sched_send(s, &w->session, &m);
 }
 
 static uint64_t next_id(sky_sched *s)
@@ -374,8 +374,8 @@ static bool give(sky_sched *s, sky__worker *w, sky__sweep *sweep, sky__pair *p)
                               .sweep = sweep->id,
                               .revision = sweep->revision,
                               .isolate = isolate,
-                              .positions = sky__copy_list(s, &l->left)};
-    sky__send(s, &w->session, &m);
+                              .positions = sky__sched_copy_list(s, &l->left)};
+    sky__sched_send(s, &w->session, &m);
     return true;
 }
 
@@ -442,7 +442,7 @@ static bool any_ready(const sky_sched *s)
     return false;
 }
 
-void sky__fill(sky_sched *s)
+void sky__sched_fill(sky_sched *s)
 {
     for (uint32_t times = 1; times <= 2; times++) {
         bool given = true;

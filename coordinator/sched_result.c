@@ -19,7 +19,7 @@ static void log_charge(sky_sched *s, const sky__sweep *sweep, uint64_t position,
                        bool final)
 {
     void *charges = s->charges;
-    bool ok = sky__grow(&charges, &s->cap_charges, s->n_charges + 1, sizeof *s->charges);
+    bool ok = sky__sched_grow(&charges, &s->cap_charges, s->n_charges + 1, sizeof *s->charges);
     s->charges = charges;
     if (!ok) {
         s->out_of_memory = true;
@@ -42,7 +42,7 @@ void sky__charge_position(sky_sched *s, sky__sweep *sweep, sky__worker *w,
     a->worker = w->serial;
     a->same_ns = s->now_ns + SKY__SAME_WORKER_NS;
     bool final = !charge || a->attempts >= sweep->attempts_max;
-    sky_action *act = sky__push(s, SKY_ACTION_FAIL);
+    sky_action *act = sky__sched_push(s, SKY_ACTION_FAIL);
     act->fail = (sky_action_fail){.sweep = sweep->id,
                                   .env = w->env,
                                   .position = f->position,
@@ -131,12 +131,13 @@ static bool split(const sky_ranges *x, sky_ranges *low, sky_ranges *high)
 static void take_suspects(sky_sched *s, sky__sweep *sweep, sky__worker *w, sky__lease *l,
                           const sky_msg_result *r)
 {
-    const sky_ranges named = sky__view(&r->suspect);
+    const sky_ranges named = sky__set_view(&r->suspect);
     sky_ranges suspects = {0};
     if (!l || named.count == 0)
         return; /* of a lease that was taken back: its positions are queued already */
-    if (!sky__extract(&l->left, &named, &suspects) || !sky__clip(&suspects, sweep->positions) ||
-        !sky__subtract(&suspects, &sweep->done) || !sky__subtract(&suspects, &sweep->bad))
+    if (!sky__set_extract(&l->left, &named, &suspects) ||
+        !sky__set_clip(&suspects, sweep->positions) ||
+        !sky__set_subtract(&suspects, &sweep->done) || !sky__set_subtract(&suspects, &sweep->bad))
         s->out_of_memory = true;
     if (suspects.count == 1 && named.count == 1) {
         sky_failed_attempt f = {.position = suspects.r[0].begin,
@@ -159,8 +160,8 @@ static void take_suspects(sky_sched *s, sky__sweep *sweep, sky__worker *w, sky__
 /* The open ones among the positions of a list; the others are settled already. */
 static bool open_of(const sky__sweep *sweep, const sky_ranges *list, sky_ranges *out)
 {
-    return sky_ranges_copy(out, list) && sky__clip(out, sweep->positions) &&
-           sky__subtract(out, &sweep->done) && sky__subtract(out, &sweep->bad);
+    return sky_ranges_copy(out, list) && sky__set_clip(out, sweep->positions) &&
+           sky__set_subtract(out, &sweep->done) && sky__set_subtract(out, &sweep->bad);
 }
 
 /* Rows of which nothing may be stored: the trial was quarantined, or is past the end. */
@@ -173,8 +174,8 @@ static bool rows_to_skip(const sky__sweep *sweep, const sky_ranges *rows, sky_ra
              sky_ranges_remove(&past, 0, sweep->positions) != UINT64_MAX;
     }
     sky_ranges kept = {0};
-    ok = ok && sky_ranges_copy(&kept, rows) && sky__subtract(&kept, &sweep->bad) &&
-         sky__subtract(out, &kept) && sky_ranges_add_all(out, &past);
+    ok = ok && sky_ranges_copy(&kept, rows) && sky__set_subtract(&kept, &sweep->bad) &&
+         sky__set_subtract(out, &kept) && sky_ranges_add_all(out, &past);
     sky_ranges_free(&past);
     sky_ranges_free(&kept);
     return ok;
@@ -183,7 +184,7 @@ static bool rows_to_skip(const sky__sweep *sweep, const sky_ranges *rows, sky_ra
 static sky_ranges *arena_copy(sky_sched *s, const sky_ranges *x)
 {
     sky_ranges *copy = sky_new(&s->arena, sky_ranges, 1);
-    sky_range_list l = sky__copy_list(s, x);
+    sky_range_list l = sky__sched_copy_list(s, x);
     if (!copy || !l.r) {
         s->out_of_memory = true;
         return NULL;
@@ -198,7 +199,7 @@ static sky_ranges *arena_copy(sky_sched *s, const sky_ranges *x)
 static void take_rows(sky_sched *s, sky__sweep *sweep, sky__worker *w, sky__lease *l,
                       const sky_msg_result *r)
 {
-    const sky_ranges rows = sky__view(&r->ok), holes = sky__view(&r->holes);
+    const sky_ranges rows = sky__set_view(&r->ok), holes = sky__set_view(&r->holes);
     if (rows.count + holes.count == 0)
         return;
     sky_ranges open = {0}, open_holes = {0}, skip = {0}, late = {0};
@@ -210,11 +211,11 @@ static void take_rows(sky_sched *s, sky__sweep *sweep, sky__worker *w, sky__leas
         ok = ok && rows_to_skip(sweep, &rows, &skip);
 
     /* What is not left in this lease waits in a queue, or is being done by somebody else. */
-    ok = ok && sky_ranges_copy(&late, &open) && (!l || sky__subtract(&late, &l->left));
+    ok = ok && sky_ranges_copy(&late, &open) && (!l || sky__set_subtract(&late, &l->left));
     if (ok && late.count)
         sky__sweep_unqueue(s, sweep, &late);
     if (l)
-        ok = ok && sky__subtract(&l->left, &rows) && sky__subtract(&l->left, &holes);
+        ok = ok && sky__set_subtract(&l->left, &rows) && sky__set_subtract(&l->left, &holes);
     ok =
         ok && sky_ranges_add_all(&sweep->done, &open) && sky_ranges_add_all(&sweep->pending, &open);
     sweep->recorded += n_rows;
@@ -226,7 +227,7 @@ static void take_rows(sky_sched *s, sky__sweep *sweep, sky__worker *w, sky__leas
     if (rows.count || open.count) {
         const sky_ranges *positions = arena_copy(s, &open);
         const sky_ranges *skipped = skip.count ? arena_copy(s, &skip) : NULL;
-        sky_action *a = sky__push(s, SKY_ACTION_RECORD);
+        sky_action *a = sky__sched_push(s, SKY_ACTION_RECORD);
         a->record = (sky_action_record){.sweep = sweep->id,
                                         .env = w->env,
                                         .result = r,
@@ -291,7 +292,7 @@ static bool take_seq(sky_sched *s, sky__worker *w, uint64_t seq)
             return false;
     }
     void *acks = w->acks;
-    bool ok = sky__grow(&acks, &w->cap_acks, w->n_acks + 1, sizeof *w->acks);
+    bool ok = sky__sched_grow(&acks, &w->cap_acks, w->n_acks + 1, sizeof *w->acks);
     w->acks = acks;
     uint64_t added = ok ? sky_ranges_add(&w->seen, seq, seq + 1) : UINT64_MAX;
     if (added == UINT64_MAX) {
@@ -318,11 +319,11 @@ static void take_parts(sky_sched *s, sky__sweep *sweep, sky__worker *w, sky__lea
     for (size_t i = 0; i < r->n_failed; i++)
         take_failure(s, sweep, w, l, r->lease, &r->failed[i]);
     take_suspects(s, sweep, w, l, r);
-    const sky_ranges returned = sky__view(&r->returned);
+    const sky_ranges returned = sky__set_view(&r->returned);
     sky_ranges back = {0};
     if (l && returned.count) {
         l->clean = false;
-        if (!sky__extract(&l->left, &returned, &back))
+        if (!sky__set_extract(&l->left, &returned, &back))
             s->out_of_memory = true;
         sky__sweep_put_back(s, sweep, &back);
         sky_ranges_free(&back);
@@ -332,10 +333,10 @@ static void take_parts(sky_sched *s, sky__sweep *sweep, sky__worker *w, sky__lea
 void sky__result(sky_sched *s, sky__worker *w, const sky_msg_result *r)
 {
     if (w->seen.n > SKY_SCHED_SEQ_GAPS_MAX) {
-        sky__note(s, SKY_LOG_ERROR,
-                  "worker %s pid=%u: its results are ignored, their numbers "
-                  "make no sense",
-                  w->host, w->pid);
+        sky__sched_note(s, SKY_LOG_ERROR,
+                        "worker %s pid=%u: its results are ignored, their numbers "
+                        "make no sense",
+                        w->host, w->pid);
         return;
     }
     if (!take_seq(s, w, r->seq))

@@ -6,7 +6,7 @@
 #include "base/hash.h"
 #include "coordinator/sched_internal.h"
 
-sky_ranges sky__view(const sky_range_list *l)
+sky_ranges sky__set_view(const sky_range_list *l)
 {
     sky_ranges v = {.n = l->n, .cap = l->n, .count = sky_range_list_count(l)};
     memcpy(&v.r, &l->r, sizeof v.r); /* casts const away: callers keep the result const */
@@ -47,13 +47,13 @@ static sky_ranges window_of(const sky_ranges *s, const sky_ranges *x)
     return v;
 }
 
-bool sky__subtract(sky_ranges *x, const sky_ranges *set)
+bool sky__set_subtract(sky_ranges *x, const sky_ranges *set)
 {
     sky_ranges part = window_of(set, x);
     return part.n == 0 || sky_ranges_remove_all(x, &part);
 }
 
-bool sky__extract(sky_ranges *from, const sky_ranges *x, sky_ranges *out)
+bool sky__set_extract(sky_ranges *from, const sky_ranges *x, sky_ranges *out)
 {
     sky_ranges part = window_of(from, x), common = {0};
     if (part.n == 0)
@@ -64,7 +64,7 @@ bool sky__extract(sky_ranges *from, const sky_ranges *x, sky_ranges *out)
     return ok;
 }
 
-bool sky__clip(sky_ranges *x, uint64_t end)
+bool sky__set_clip(sky_ranges *x, uint64_t end)
 {
     return x->n == 0 || x->r[x->n - 1].end <= end ||
            sky_ranges_remove(x, end, UINT64_MAX) != UINT64_MAX;

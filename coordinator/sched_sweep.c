@@ -57,8 +57,8 @@ bool sky__sweep_settled(const sky__sweep *w, uint64_t position)
 void sky__sweep_put_back(sky_sched *s, sky__sweep *w, const sky_ranges *positions)
 {
     sky_ranges open = {0};
-    bool ok = sky_ranges_copy(&open, positions) && sky__clip(&open, w->positions) &&
-              sky__subtract(&open, &w->done) && sky__subtract(&open, &w->bad) &&
+    bool ok = sky_ranges_copy(&open, positions) && sky__set_clip(&open, w->positions) &&
+              sky__set_subtract(&open, &w->done) && sky__set_subtract(&open, &w->bad) &&
               sky_ranges_add_all(&w->todo, &open);
     /* What failed before goes among the retries again, alone in its lease. */
     for (size_t i = 0; ok && w->attempts.n && i < open.n; i++) {
@@ -82,7 +82,7 @@ void sky__sweep_reopen(sky_sched *s, sky__sweep *w, const sky_ranges *positions)
     bool ok = sky_ranges_copy(&open, positions);
     for (const sky__worker *k = s->live.first; k && w->n_leases; k = k->next) {
         for (const sky__lease *l = k->leases; l; l = l->next)
-            ok = ok && (l->sweep != w || sky__subtract(&open, &l->left));
+            ok = ok && (l->sweep != w || sky__set_subtract(&open, &l->left));
     }
     s->out_of_memory |= !ok;
     sky__sweep_put_back(s, w, &open);
@@ -91,10 +91,10 @@ void sky__sweep_reopen(sky_sched *s, sky__sweep *w, const sky_ranges *positions)
 
 void sky__sweep_unqueue(sky_sched *s, sky__sweep *w, const sky_ranges *positions)
 {
-    bool ok = sky__subtract(&w->todo, positions) && sky__subtract(&w->retry, positions);
+    bool ok = sky__set_subtract(&w->todo, positions) && sky__set_subtract(&w->retry, positions);
     for (size_t i = w->group_head; ok && i < w->n_groups; i++) {
         uint64_t before = w->groups[i].count;
-        ok = sky__subtract(&w->groups[i], positions);
+        ok = sky__set_subtract(&w->groups[i], positions);
         w->group_count -= before - w->groups[i].count;
     }
     s->out_of_memory |= !ok;
@@ -112,7 +112,7 @@ bool sky__sweep_add_group(sky_sched *s, sky__sweep *w, sky_ranges *group)
         w->group_head = 0;
     }
     void *groups = w->groups;
-    bool ok = sky__grow(&groups, &w->cap_groups, w->n_groups + 1, sizeof *w->groups);
+    bool ok = sky__sched_grow(&groups, &w->cap_groups, w->n_groups + 1, sizeof *w->groups);
     w->groups = groups;
     if (!ok) {
         sky_ranges_free(group);
@@ -170,7 +170,7 @@ void sky__sweep_announce(sky_sched *s, sky__sweep *w)
 {
     w->announced = true;
     const char *copy = sky_arena_strdup(&s->arena, w->reason);
-    sky_action *a = sky__push(s, SKY_ACTION_SWEEP_STATE);
+    sky_action *a = sky__sched_push(s, SKY_ACTION_SWEEP_STATE);
     a->state.sweep = w->id;
     a->state.state = w->state;
     a->state.reason = copy ? copy : "";
@@ -192,7 +192,7 @@ void sky__sweep_revoke(sky_sched *s, sky__sweep *w)
         s->out_of_memory |= !ids;
         sky_msg m = {.type = SKY_MSG_REVOKE, .revoke = {.leases = ids, .n = n}};
         if (n)
-            sky__send(s, &k->session, &m);
+            sky__sched_send(s, &k->session, &m);
     }
 }
 
@@ -232,39 +232,39 @@ void sky__sweep_maybe_pause(sky_sched *s, sky__sweep *w, const char *last_reason
 sky_err sky_sched_sweep_state(sky_sched *s, int64_t now_ns, int64_t sweep, sky_sweep_state state,
                               const char *reason)
 {
-    sky__begin(s, now_ns);
+    sky__sched_begin(s, now_ns);
     sky__sweep *w = sky__sweep_find(s, sweep);
     if (!w)
         return SKY_ENOTFOUND;
     if (w->state == state && strcmp(w->reason, reason ? reason : "") == 0)
-        return sky__end(s);
+        return sky__sched_end(s);
     if (state == SKY_SWEEP_CANCELLED)
         sky__sweep_revoke(s, w);
     sky__sweep_set_state(s, w, state, reason);
     sky__sweep_maybe_done(s, w);
-    return sky__end(s);
+    return sky__sched_end(s);
 }
 
 sky_err sky_sched_sweep_priority(sky_sched *s, int64_t sweep, int32_t priority)
 {
-    sky__begin(s, s->now_ns);
+    sky__sched_begin(s, s->now_ns);
     sky__sweep *w = sky__sweep_find(s, sweep);
     if (!w)
         return SKY_ENOTFOUND;
     w->priority = priority;
     join(s, w);
-    return sky__end(s);
+    return sky__sched_end(s);
 }
 
 sky_err sky_sched_sweep_retry(sky_sched *s, int64_t now_ns, int64_t sweep,
                               const sky_ranges *positions)
 {
-    sky__begin(s, now_ns);
+    sky__sched_begin(s, now_ns);
     sky__sweep *w = sky__sweep_find(s, sweep);
     if (!w)
         return SKY_ENOTFOUND;
     sky_ranges open = {0};
-    if (!sky__extract(&w->bad, positions, &open))
+    if (!sky__set_extract(&w->bad, positions, &open))
         s->out_of_memory = true;
     sky__attempts_drop_in(&w->attempts, &open);
     sky__sweep_reopen(s, w, &open);
@@ -272,7 +272,7 @@ sky_err sky_sched_sweep_retry(sky_sched *s, int64_t now_ns, int64_t sweep,
     if (w->state == SKY_SWEEP_DONE && open.count)
         sky__sweep_set_state(s, w, SKY_SWEEP_RUNNING, "");
     sky_ranges_free(&open);
-    return sky__end(s);
+    return sky__sched_end(s);
 }
 
 /* --- Adding and changing --- */
@@ -287,8 +287,8 @@ static bool resize(sky_sched *s, sky__sweep *w, uint64_t positions)
         if (ok)
             sky__sweep_unqueue(s, w, &gone);
         sky_ranges_free(&gone);
-        return ok && sky__clip(&w->done, positions) && sky__clip(&w->bad, positions) &&
-               sky__clip(&w->pending, positions);
+        return ok && sky__set_clip(&w->done, positions) && sky__set_clip(&w->bad, positions) &&
+               sky__set_clip(&w->pending, positions);
     }
     sky_ranges more = {0};
     bool ok = sky_ranges_add(&more, before, positions) != UINT64_MAX;
@@ -301,7 +301,7 @@ static bool resize(sky_sched *s, sky__sweep *w, uint64_t positions)
 static sky__sweep *add(sky_sched *s, const sky_sched_sweep *d)
 {
     void *sweeps = s->sweeps;
-    bool ok = sky__grow(&sweeps, &s->cap_sweeps, s->n_sweeps + 1, sizeof(*s->sweeps));
+    bool ok = sky__sched_grow(&sweeps, &s->cap_sweeps, s->n_sweeps + 1, sizeof(*s->sweeps));
     s->sweeps = sweeps;
     sky__sweep *w = ok ? calloc(1, sizeof *w) : NULL;
     if (!w)
@@ -323,7 +323,7 @@ static sky__sweep *add(sky_sched *s, const sky_sched_sweep *d)
 
 sky_err sky_sched_sweep_set(sky_sched *s, int64_t now_ns, const sky_sched_sweep *d)
 {
-    sky__begin(s, now_ns);
+    sky__sched_begin(s, now_ns);
     sky__sweep *w = sky__sweep_find(s, d->id);
     bool is_new = !w;
     if (is_new && s->n_sweeps >= SKY_SCHED_SWEEPS_MAX)
@@ -351,8 +351,8 @@ sky_err sky_sched_sweep_set(sky_sched *s, int64_t now_ns, const sky_sched_sweep 
     if (!resize(s, w, d->positions))
         return SKY_ENOMEM;
     if (is_new) {
-        sky__clip(&w->done, w->positions);
-        sky__clip(&w->bad, w->positions);
+        sky__set_clip(&w->done, w->positions);
+        sky__set_clip(&w->bad, w->positions);
         w->recorded = d->recorded < w->done.count ? d->recorded : w->done.count;
         w->holes = w->done.count - w->recorded;
         w->bad_base = w->bad.count;
@@ -366,12 +366,12 @@ sky_err sky_sched_sweep_set(sky_sched *s, int64_t now_ns, const sky_sched_sweep 
     }
     s->fill_all = true;
     sky__sweep_maybe_done(s, w);
-    return sky__end(s);
+    return sky__sched_end(s);
 }
 
 sky_err sky_sched_sweep_charged(sky_sched *s, int64_t sweep, uint64_t position, uint32_t attempts)
 {
-    sky__begin(s, s->now_ns);
+    sky__sched_begin(s, s->now_ns);
     sky__sweep *w = sky__sweep_find(s, sweep);
     if (!w)
         return SKY_ENOTFOUND;
@@ -389,7 +389,7 @@ sky_err sky_sched_sweep_charged(sky_sched *s, int64_t sweep, uint64_t position, 
 
 void sky_sched_sweep_remove(sky_sched *s, int64_t now_ns, int64_t sweep)
 {
-    sky__begin(s, now_ns);
+    sky__sched_begin(s, now_ns);
     sky__sweep *w = sky__sweep_find(s, sweep);
     if (!w)
         return;

@@ -113,7 +113,7 @@ void sky__worker_who(sky_sched *s, sky__worker *w)
     w->who_ns = s->now_ns;
     w->odd = 0;
     sky_msg who = {.type = SKY_MSG_WHO};
-    sky__send(s, &w->session, &who);
+    sky__sched_send(s, &w->session, &who);
 }
 
 static void leave(sky_sched *s, sky__worker *w)
@@ -163,8 +163,8 @@ static void count_loss(sky_sched *s, sky__worker *w, const sky_running_trial *t)
 
 void sky__worker_lost(sky_sched *s, sky__worker *w, const char *why)
 {
-    sky__note(s, SKY_LOG_WARN, "worker %s pid=%u lost: %s; leases=%u", w->host, w->pid, why,
-              w->n_leases);
+    sky__sched_note(s, SKY_LOG_WARN, "worker %s pid=%u lost: %s; leases=%u", w->host, w->pid, why,
+                    w->n_leases);
     for (size_t i = 0; i < w->n_running; i++)
         count_loss(s, w, &w->running[i]);
     leave(s, w);
@@ -175,7 +175,7 @@ void sky__worker_bye(sky_sched *s, sky__worker *w, const char *reason)
     if (w->bye)
         return;
     w->bye = true;
-    sky__note(s, SKY_LOG_INFO, "worker %s pid=%u leaves: %s", w->host, w->pid, reason);
+    sky__sched_note(s, SKY_LOG_INFO, "worker %s pid=%u leaves: %s", w->host, w->pid, reason);
     if (!w->lost)
         leave(s, w);
 }
@@ -241,8 +241,8 @@ static bool describe(sky__worker *w, const sky_msg_hello *h)
 static sky__worker *welcome_new(sky_sched *s, const sky_session *session)
 {
     if (s->live.n + s->lost.n >= SKY_SCHED_WORKERS_MAX) {
-        sky__note(s, SKY_LOG_ERROR, "a worker is refused: %d are known, which is the limit",
-                  SKY_SCHED_WORKERS_MAX);
+        sky__sched_note(s, SKY_LOG_ERROR, "a worker is refused: %d are known, which is the limit",
+                        SKY_SCHED_WORKERS_MAX);
         return NULL;
     }
     sky__worker *w = calloc(1, sizeof *w);
@@ -266,12 +266,13 @@ static bool adopt(sky_sched *s, sky__worker *w, const sky_held_lease *h)
     sky__sweep *sweep = sky__sweep_find(s, h->sweep);
     if (!sweep || (sweep->state != SKY_SWEEP_RUNNING && sweep->state != SKY_SWEEP_PAUSED))
         return false;
-    const sky_ranges held = sky__view(&h->left);
+    const sky_ranges held = sky__set_view(&h->left);
     sky_ranges open = {0};
-    bool ok = sky__extract(&sweep->todo, &held, &open) && sky__extract(&sweep->retry, &held, &open);
+    bool ok = sky__set_extract(&sweep->todo, &held, &open) &&
+              sky__set_extract(&sweep->retry, &held, &open);
     for (size_t i = sweep->group_head; ok && i < sweep->n_groups; i++) {
         uint64_t before = sweep->groups[i].count;
-        ok = sky__extract(&sweep->groups[i], &held, &open);
+        ok = sky__set_extract(&sweep->groups[i], &held, &open);
         sweep->group_count -= before - sweep->groups[i].count;
     }
     s->out_of_memory |= !ok;
@@ -317,7 +318,7 @@ static void reconcile(sky_sched *s, sky__worker *w, const sky_msg_hello *h, size
     }
     sky_msg m = {.type = SKY_MSG_REVOKE, .revoke = {.leases = revoke, .n = n}};
     if (n)
-        sky__send(s, &w->session, &m);
+        sky__sched_send(s, &w->session, &m);
 }
 
 static void join(sky_sched *s, sky__worker *w, bool is_new)
@@ -326,10 +327,10 @@ static void join(sky_sched *s, sky__worker *w, bool is_new)
         unlist(&s->lost, w);
         append(&s->live, w);
         w->lost = false;
-        sky__note(s, SKY_LOG_INFO, "worker %s pid=%u is back", w->host, w->pid);
+        sky__sched_note(s, SKY_LOG_INFO, "worker %s pid=%u is back", w->host, w->pid);
     } else if (is_new) {
-        sky__note(s, SKY_LOG_INFO, "worker %s pid=%u joins: cpus=%u gpus=%u", w->host, w->pid,
-                  w->cpus, w->gpus);
+        sky__sched_note(s, SKY_LOG_INFO, "worker %s pid=%u joins: cpus=%u gpus=%u", w->host, w->pid,
+                        w->cpus, w->gpus);
     }
     s->live_cpus += w->cpus;
     s->live_gpus += w->gpus;
@@ -357,7 +358,7 @@ void sky__worker_hello(sky_sched *s, const sky_session *session, const sky_msg_h
     sky_msg welcome = {.type = SKY_MSG_WELCOME};
     welcome.welcome = (sky_msg_welcome){
         .store_uuid = s->store_uuid, .epoch = s->epoch, .heartbeat_ms = s->heartbeat_ms};
-    sky__send(s, &w->session, &welcome);
+    sky__sched_send(s, &w->session, &welcome);
     /* Leases of another store it will drop when it sees ours. */
     bool ours = !h->store_uuid || !h->store_uuid[0] || !strcmp(h->store_uuid, s->store_uuid);
     reconcile(s, w, h, ours ? h->n_leases : 0);
@@ -384,7 +385,7 @@ void sky__worker_heartbeat(sky_sched *s, sky__worker *w, const sky_msg_heartbeat
         return;
     size_t n = h->n_running < SKY__RUNNING_MAX ? h->n_running : SKY__RUNNING_MAX;
     void *running = w->running;
-    if (!sky__grow(&running, &w->cap_running, n, sizeof *w->running)) {
+    if (!sky__sched_grow(&running, &w->cap_running, n, sizeof *w->running)) {
         s->out_of_memory = true;
         return;
     }

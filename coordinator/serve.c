@@ -21,19 +21,19 @@ static sky_err take_up(sky_coordinator *c, const char *name, sky__known **k, sky
         return c->failure.code;
     }
     sky_err err = sky__known_by_name(c, name, k, e);
-    return err ? err : sky__schedule(c, *k, false, e);
+    return err ? err : sky__coord_schedule(c, *k, false, e);
 }
 
 static sky_err change(sky_coordinator *c, sky__known *k, sky_sweep_state state, const char *reason,
                       sky_error *e)
 {
     if (k->state != state || strcmp(k->reason, reason)) {
-        sky_err err = sky_sched_sweep_state(c->sched, sky__now(), k->id, state, reason);
+        sky_err err = sky_sched_sweep_state(c->sched, sky__coord_now(), k->id, state, reason);
         if (err)
             return sky_fail(e, err, "sweep %s: %s", k->name, sky_strerror(err));
     }
-    sky__drain(c);
-    return sky__commit(c, e);
+    sky__coord_drain(c);
+    return sky__coord_commit(c, e);
 }
 
 static sky_err is_over(const sky__known *k, sky_error *e)
@@ -85,9 +85,9 @@ sky_err sky_coordinator_priority(sky_coordinator *c, const char *sweep, int32_t 
         return err;
     k->priority = priority;
     if (sky_sched_sweep_priority(c->sched, k->id, priority))
-        sky__broken_memory(c);
-    sky__drain(c);
-    return sky__commit(c, e);
+        sky__coord_broken_memory(c);
+    sky__coord_drain(c);
+    return sky__coord_commit(c, e);
 }
 
 sky_err sky_coordinator_retry(sky_coordinator *c, const char *sweep, int kind, uint64_t *n,
@@ -99,16 +99,17 @@ sky_err sky_coordinator_retry(sky_coordinator *c, const char *sweep, int kind, u
     if (!err && k->state == SKY_SWEEP_CANCELLED)
         err = is_over(k, e);
     if (!err)
-        err = sky__commit(c, e); /* the store must know of all that the scheduler has quarantined */
+        err = sky__coord_commit(
+            c, e); /* the store must know of all that the scheduler has quarantined */
     if (!err)
         err = sky_store_retry(c->o.store, k->id, kind, &positions, e);
-    if (!err && sky_sched_sweep_retry(c->sched, sky__now(), k->id, &positions)) {
-        sky__broken_memory(c);
+    if (!err && sky_sched_sweep_retry(c->sched, sky__coord_now(), k->id, &positions)) {
+        sky__coord_broken_memory(c);
         err = sky_fail(e, SKY_ENOMEM, "out of memory");
     }
     if (!err) {
-        sky__drain(c);
-        err = sky__commit(c, e);
+        sky__coord_drain(c);
+        err = sky__coord_commit(c, e);
     }
     if (!err && n)
         *n = positions.count;
@@ -165,7 +166,7 @@ static sky_err serve_shutdown(sky_coordinator *c, sky_buf *text, sky_error *e)
 {
     if (!c->o.on_shutdown)
         return sky_fail(e, SKY_EPERM, "this coordinator cannot be stopped by request");
-    sky_err err = sky__commit(c, e);
+    sky_err err = sky__coord_commit(c, e);
     if (err)
         return err;
     c->shutdown_asked = true;
@@ -237,7 +238,8 @@ void sky_coordinator_request(sky_coordinator *c, const sky_msg_request *q, sky_r
     sky_buf_free(&json);
 }
 
-void sky__serve(sky_coordinator *c, const sky_peer *peer, sky_role role, const sky_msg_request *q)
+void sky__coord_serve(sky_coordinator *c, const sky_peer *peer, sky_role role,
+                      const sky_msg_request *q)
 {
     sky_arena arena = {0};
     sky_msg m = {.type = SKY_MSG_REPLY};
@@ -250,5 +252,5 @@ void sky__serve(sky_coordinator *c, const sky_peer *peer, sky_role role, const s
     }
     sky_arena_free(&arena);
     if (c->shutdown_asked)
-        sky__deliver_soon(c);
+        sky__coord_deliver_soon(c);
 }
