@@ -1,8 +1,8 @@
 /* `skyline failures`: which trials were set aside, and why. */
 #include <inttypes.h>
+#include <sqlite3.h>
 #include <string.h>
 
-#include "cli/columns_meta.h"
 #include "cli/commands.h"
 #include "cli/readstore.h"
 
@@ -10,14 +10,13 @@ enum { TABLE_ROWS = 100 };
 
 static int print_log(const cli_args *a, sky_store *s, int64_t sweep)
 {
-    sky_error e = {0};
     sqlite3_stmt *q = NULL;
     int code = CLI_FAILURE;
-    if (cli_prepare(s,
-                    "SELECT l.text FROM sky_failures f LEFT JOIN sky_logs l ON l.id = f.log "
-                    "WHERE f.sweep = ?1 AND f.trial = ?2",
-                    &q, &e) != SKY_OK)
-        return cli_fail(a, &e);
+    static const char sql[] =
+        "SELECT l.text FROM sky_failures f LEFT JOIN sky_logs l ON l.id = f.log "
+        "WHERE f.sweep = ?1 AND f.trial = ?2";
+    if (sqlite3_prepare_v2(sky_store_sqlite(s), sql, -1, &q, NULL) != SQLITE_OK)
+        return cli_failf(a, "%s", sqlite3_errmsg(sky_store_sqlite(s)));
     sqlite3_bind_int64(q, 1, sweep);
     sqlite3_bind_int64(q, 2, cli_int(a, "log-of"));
     if (sqlite3_step(q) != SQLITE_ROW) {
@@ -39,24 +38,15 @@ static int print_log(const cli_args *a, sky_store *s, int64_t sweep)
 static int print_list(const cli_args *a, sky_store *s, int64_t sweep)
 {
     sky_error e = {0};
-    sqlite3_stmt *q = NULL;
+    char sql[256];
     uint64_t rows = 0;
-    const cli_format format = cli_flag(a, "json") ? CLI_JSON : cli_format_of(a);
-    sky_err err = cli_prepare(s,
-                              "SELECT trial, kind, attempts, reason, "
-                              "datetime(at_ms / 1000, 'unixepoch') AS at "
-                              "FROM sky_failures WHERE sweep = ?1 ORDER BY trial",
-                              &q, &e);
-    if (err == SKY_OK) {
-        sqlite3_bind_int64(q, 1, sweep);
-        err = cli_rows_print(q, format, cli_flag(a, "all") ? 0 : TABLE_ROWS, &rows, &e);
-    }
-    sqlite3_finalize(q);
-    if (err != SKY_OK)
-        return cli_fail(a, &e);
-    if (format == CLI_TABLE && rows > TABLE_ROWS && !cli_flag(a, "all"))
-        fprintf(stderr, "%d of %" PRIu64 " rows; --all shows all\n", TABLE_ROWS, rows);
-    return CLI_OK;
+    snprintf(sql, sizeof sql,
+             "SELECT trial, kind, attempts, reason, datetime(at_ms / 1000, 'unixepoch') AS at "
+             "FROM sky_failures WHERE sweep = %" PRId64 " ORDER BY trial",
+             sweep);
+    const sky_export_options o = cli_export_options(a, TABLE_ROWS);
+    const sky_err err = sky_export_sql(s, sql, &o, &rows, &e);
+    return cli_export_end(a, &o, err, rows, &e);
 }
 
 static int run_failures(const cli_args *a)
@@ -81,9 +71,15 @@ static const cli_opt opts[] = {
      .min = 0,
      .max = INT64_MAX,
      .doc = "Print what this trial wrote to standard error, its last 64 KiB."},
-    {.name = "all", .doc = "Show all rows of a table, not only the first 100."},
+    {.name = "limit",
+     .letter = 'n',
+     .type = CLI_INT,
+     .arg = "N",
+     .min = 0,
+     .max = INT64_MAX,
+     .doc = "At most so many rows; 0: all. Default: 100 in a table, all in other formats."},
     CLI_OPT_FORMAT,
-    CLI_OPT_JSON,
+    CLI_OPT_JSON_FORMAT,
     {0},
 };
 

@@ -1,123 +1,56 @@
 /* `skyline results`, `sql` and `sweeps`: rows of the store. */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "cli/columns_meta.h"
+#include "base/text.h"
 #include "cli/commands.h"
-#include "cli/readguard.h"
 #include "cli/readstore.h"
 
-enum { TABLE_ROWS = 100 }; /* of a table unless --limit says otherwise */
+enum { TABLE_ROWS = 100, COLUMNS_MAX = 1024 }; /* rows of a table unless --limit says otherwise */
+
+#define OPT_LIMIT                                                                                  \
+    {                                                                                              \
+        .name = "limit", .letter = 'n', .type = CLI_INT, .arg = "N", .min = 0, .max = INT64_MAX,   \
+        .doc = "At most so many rows; 0: all. Default: 100 in a table, all in other formats."      \
+    }
 
 /* ---- results ---- */
 
-/* The SELECT list: --columns, or the trial and all that was declared. */
-static sky_err add_columns(const cli_args *a, const cli_columns *columns, sky_buf *sql,
-                           sky_error *e)
+/* Splits "a,b,c" in place. */
+static size_t split(char *list, const char **names, size_t max)
 {
-    const char *list = cli_text(a, "columns");
-    if (!list) {
-        sky_buf_puts(sql, "trial");
-        for (size_t i = 0; i < columns->n; i++) {
-            sky_buf_puts(sql, ", ");
-            sky_buf_sql_name(sql, columns->c[i].name);
-        }
-        sky_buf_puts(sql, columns->constraints ? ", sky_feasible" : "");
+    size_t n = 0;
+    for (char *at = list; at && n < max;) {
+        names[n++] = at;
+        at = strchr(at, ',');
+        if (at)
+            *at++ = 0;
     }
-    for (const char *at = list; at && *at;) {
-        char name[128];
-        const size_t len = strcspn(at, ",");
-        snprintf(name, sizeof name, "%.*s", (int)len, at);
-        const bool own = strcmp(name, "trial") == 0 || strncmp(name, "sky_", 4) == 0;
-        if (!own && !cli_column_find(columns, name))
-            return cli_column_unknown(columns, name, e);
-        sky_buf_puts(sql, at == list ? "" : ", ");
-        sky_buf_sql_name(sql, name);
-        at += len + (at[len] == ',');
-    }
-    if (cli_flag(a, "times"))
-        sky_buf_puts(sql, ", sky_wall_s");
-    return SKY_OK;
-}
-
-static sky_err results_sql(const cli_args *a, const cli_columns *columns, const char *table,
-                           sky_buf *sql, sky_error *e)
-{
-    sky_buf_puts(sql, "SELECT ");
-    const sky_err err = add_columns(a, columns, sql, e);
-    sky_buf_puts(sql, " FROM ");
-    sky_buf_sql_name(sql, table);
-    if (cli_text(a, "where")) /* the line end closes a comment in the expression */
-        sky_buf_printf(sql, " WHERE (%s\n)", cli_text(a, "where"));
-    sky_buf_printf(sql, " ORDER BY %s%strial",
-                   cli_text(a, "order-by") ? cli_text(a, "order-by") : "",
-                   cli_text(a, "order-by") ? "\n, " : "");
-    if (cli_given(a, "limit") && cli_int(a, "limit") > 0)
-        sky_buf_printf(sql, " LIMIT %lld", (long long)cli_int(a, "limit"));
-    return err;
-}
-
-/* Says on standard error that a table was cut. */
-static void say_cut(uint64_t rows, uint64_t shown)
-{
-    if (rows > shown)
-        fprintf(stderr, "%" PRIu64 " of %" PRIu64 " rows; --limit 0 shows all\n", shown, rows);
-}
-
-static int run_query(const cli_args *a, sky_store *s, const char *sql, int64_t timeout_ns)
-{
-    sky_error e = {0};
-    cli_guard guard;
-    sqlite3_stmt *q = NULL;
-    const char *rest = NULL;
-    uint64_t rows = 0;
-    const uint64_t rows_max = cli_given(a, "limit") ? 0 : TABLE_ROWS;
-    cli_guard_set(&guard, s, timeout_ns);
-    if (sqlite3_prepare_v2(guard.db, sql, -1, &q, &rest) != SQLITE_OK || !q) {
-        const char *why = sqlite3_errmsg(guard.db);
-        if (sqlite3_errcode(guard.db) == SQLITE_AUTH)
-            return cli_usage(a, "only reading is allowed: %s", why);
-        return cli_usage(a, "%s", q ? why : sql[0] ? why : "the query is empty");
-    }
-    int code = CLI_FAILURE;
-    if (rest && rest[strspn(rest, " \t\r\n;")])
-        code = cli_usage(a, "one statement at a time: unexpected '%.40s'", rest);
-    else if (!sqlite3_stmt_readonly(q))
-        code = cli_usage(a, "only reading is allowed");
-    else if (cli_rows_print(q, cli_format_of(a), rows_max, &rows, &e) != SKY_OK)
-        code = cli_fail(a, &e);
-    else
-        code = CLI_OK;
-    sqlite3_finalize(q);
-    if (code == CLI_OK && cli_format_of(a) == CLI_TABLE && rows_max)
-        say_cut(rows, rows_max);
-    return code;
+    return n;
 }
 
 static int run_results(const cli_args *a)
 {
     sky_store *s = NULL;
-    sky_sweep_info info = {0};
-    sky_arena arena = {0};
     sky_error e = {0};
-    sky_buf sql = {0};
-    cli_columns columns;
-    int code = CLI_FAILURE;
+    uint64_t rows = 0;
+    const char *names[COLUMNS_MAX];
     if (!cli_store_read(a, &s))
-        return code;
-    if (!cli_store_sweep(a, s, a->operands[0], &info))
-        goto done;
-    if (cli_columns_read(s, info.id, &arena, &columns, &e) != SKY_OK) {
-        code = cli_fail(a, &e);
-    } else if (results_sql(a, &columns, info.name, &sql, &e) != SKY_OK) {
-        code = cli_usage(a, "%s", e.text);
-    } else {
-        code = run_query(a, s, sky_buf_str(&sql), 0);
+        return CLI_FAILURE;
+    char *list = sky_strdup(cli_text(a, "columns"));
+    sky_export_options o = cli_export_options(a, TABLE_ROWS);
+    o.where = cli_text(a, "where");
+    o.order_by = cli_text(a, "order-by");
+    o.system_columns = cli_flag(a, "times");
+    o.exact_only = cli_flag(a, "exact");
+    if (list) {
+        o.columns = names;
+        o.n_columns = split(list, names, COLUMNS_MAX);
     }
-done:
-    sky_buf_free(&sql);
-    sky_arena_free(&arena);
-    sky_sweep_info_free(&info);
+    const sky_err err = sky_export_sweep(s, a->operands[0], &o, &rows, &e);
+    const int code = cli_export_end(a, &o, err, rows, &e);
+    free(list);
     sky_store_close(s);
     return code;
 }
@@ -132,19 +65,19 @@ static const cli_opt results_opts[] = {
      .type = CLI_TEXT,
      .arg = "EXPR",
      .doc = "SQL: columns or expressions, each with ASC or DESC. Default: by trial."},
-    {.name = "limit",
-     .letter = 'n',
-     .type = CLI_INT,
-     .arg = "N",
-     .min = 0,
-     .max = INT64_MAX,
-     .doc = "At most so many rows; 0: all. Default: 100 in a table, all in other formats."},
+    OPT_LIMIT,
     {.name = "columns",
      .type = CLI_TEXT,
      .arg = "A,B,...",
      .doc = "Only these columns, in this order."},
     CLI_OPT_FORMAT,
-    {.name = "times", .doc = "Add sky_wall_s, the seconds that each trial took."},
+    CLI_OPT_JSON_FORMAT,
+    {.name = "times",
+     .doc = "Add sky_wall_s (the seconds that each trial took), sky_env and "
+            "sky_feasible."},
+    {.name = "exact",
+     .doc = "Of the metrics only exact ones: the same bytes, whatever machines ran the "
+            "sweep."},
     {0},
 };
 
@@ -155,14 +88,12 @@ const cli_command cli_results_command = {
     .n_min = 1,
     .n_max = 1,
     .operand = CLI_SWEEP_NAME,
-    .about =
-        "Rows are printed as they are recorded, also while the sweep runs. Expressions are "
-        "SQLite's, "
-        "as in a sweep file. Without --times and with exact metrics, the output is the same bytes "
-        "whatever machines ran the sweep.",
+    .about = "Rows are those recorded so far, also while the sweep runs. Expressions are SQLite's, "
+             "as in a "
+             "sweep file.",
     .opts = results_opts,
     .examples =
-        "skyline results flexsa-resnet50 --where \"energy_j < 0.1\" --order-by energy_j -n 10\n"
+        "skyline results flexsa-resnet50 --where \"batch = 64\" --order-by mj_per_sample -n 10\n"
         "skyline results flexsa-resnet50 --format csv > flexsa.csv # everything\n",
     .run = run_results,
     .group = CLI_GROUP_LOOK,
@@ -173,9 +104,15 @@ const cli_command cli_results_command = {
 static int run_sql(const cli_args *a)
 {
     sky_store *s = NULL;
+    sky_error e = {0};
+    uint64_t rows = 0;
     if (!cli_store_read(a, &s))
         return CLI_FAILURE;
-    const int code = run_query(a, s, a->operands[0], cli_duration_ns(a, "timeout"));
+    const int64_t ms = cli_duration_ns(a, "timeout") / 1000000;
+    sky_export_options o = cli_export_options(a, 0);
+    o.time_limit_ms = ms < 1 ? 1 : ms > UINT32_MAX ? UINT32_MAX : (uint32_t)ms;
+    const sky_err err = sky_export_sql(s, a->operands[0], &o, &rows, &e);
+    const int code = cli_export_end(a, &o, err, rows, &e);
     sky_store_close(s);
     return code;
 }
@@ -183,15 +120,15 @@ static int run_sql(const cli_args *a)
 static const cli_opt sql_opts[] = {
     CLI_OPT_DB,
     CLI_OPT_FORMAT,
+    CLI_OPT_JSON_FORMAT,
     {.name = "limit",
      .letter = 'n',
      .type = CLI_INT,
      .arg = "N",
+     .def = "0",
      .min = 0,
-     .max = 0x7fffffff,
-     .doc = "0: all rows of a table, of which otherwise the first 100 are shown. Limit the query "
-            "itself "
-            "with LIMIT."},
+     .max = INT64_MAX,
+     .doc = "At most so many rows; 0: all."},
     {.name = "timeout",
      .type = CLI_DURATION,
      .arg = "TIME",
@@ -215,7 +152,7 @@ const cli_command cli_sql_command = {
         "but reading is refused.",
     .opts = sql_opts,
     .examples =
-        "skyline sql 'SELECT array, min(energy_j) FROM \"flexsa-resnet50\" GROUP BY array'\n"
+        "skyline sql 'SELECT batch, max(pe_utilization) FROM \"flexsa-resnet50\" GROUP BY batch'\n"
         "skyline sql --format json 'SELECT name, state FROM sky_sweeps'\n",
     .run = run_sql,
     .group = CLI_GROUP_LOOK,
@@ -227,25 +164,21 @@ static int run_sweeps(const cli_args *a)
 {
     sky_store *s = NULL;
     sky_error e = {0};
-    sqlite3_stmt *q = NULL;
-    static const char names[] = "SELECT name FROM sky_sweeps ORDER BY id";
     static const char all[] =
         "SELECT name, job, state, recorded, holes, failed, positions, "
         "datetime(created_ms / 1000, 'unixepoch') AS created, (SELECT group_concat(tag, ' ') FROM "
         "sky_tags WHERE sweep = id) AS tags, reason FROM sky_sweeps ORDER BY id";
     if (!cli_store_read(a, &s))
         return CLI_FAILURE;
-    int code = CLI_OK;
-    if (cli_prepare(s, cli_flag(a, "names") ? names : all, &q, &e) != SKY_OK) {
-        code = cli_fail(a, &e);
-    } else if (cli_flag(a, "names")) {
-        while (sqlite3_step(q) == SQLITE_ROW)
-            puts((const char *)sqlite3_column_text(q, 0));
-    } else if (cli_rows_print(q, cli_flag(a, "json") ? CLI_JSON : CLI_TABLE, 0, NULL, &e) !=
-               SKY_OK) {
-        code = cli_fail(a, &e);
+    sky_export_options o = cli_export_options(a, 0);
+    const bool names = cli_flag(a, "names");
+    if (names) { /* a table of one column without its heading is a name a line */
+        o.format = SKY_FORMAT_TABLE;
+        o.no_header = true;
     }
-    sqlite3_finalize(q);
+    const sky_err err =
+        sky_export_sql(s, names ? "SELECT name FROM sky_sweeps ORDER BY id" : all, &o, NULL, &e);
+    const int code = cli_export_end(a, &o, err, 0, &e);
     sky_store_close(s);
     return code;
 }
@@ -253,7 +186,16 @@ static int run_sweeps(const cli_args *a)
 static const cli_opt sweeps_opts[] = {
     CLI_OPT_DB,
     {.name = "names", .doc = "Print only the names, one a line."},
-    CLI_OPT_JSON,
+    CLI_OPT_FORMAT,
+    CLI_OPT_JSON_FORMAT,
+    {.name = "limit",
+     .letter = 'n',
+     .type = CLI_INT,
+     .arg = "N",
+     .def = "0",
+     .min = 0,
+     .max = INT64_MAX,
+     .doc = "At most so many rows; 0: all."},
     {0},
 };
 

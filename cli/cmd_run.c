@@ -48,7 +48,7 @@ typedef struct run {
     run_phase phase;
     int64_t sweep;
     uint64_t recorded_before;
-    int64_t started_ns;
+    int64_t started_ns, front_size;
     bool interrupted, failed;
     char error[SKY_ERROR_TEXT_MAX];
     char folder[64];
@@ -321,6 +321,7 @@ static int report(run *r, const char *name)
         .store = r->store,
         .db = cli_text(r->args, "db"),
         .sweep = &info,
+        .front_size = r->front_size,
         .recorded_before = r->recorded_before,
         .wall_s = (double)(sky_clock_ns() - r->started_ns) * 1e-9,
         .interrupted = r->interrupted,
@@ -359,8 +360,7 @@ static int run_plan(run *r, sky_plan *plan)
         code = err == SKY_ECONFLICT ? CLI_USAGE : CLI_FAILURE;
     } else {
         uv_run(&r->loop, UV_RUN_DEFAULT);
-        cli_livefront_stop(r->front);
-        r->front = NULL;
+        r->front_size = cli_livefront_stop(r->front);
         cli_progress_end(&r->progress);
         code = report(r, name);
     }

@@ -16,6 +16,7 @@ extern const cli_command cli_priority_command, cli_shutdown_command, cli_keys_co
 
 #define CLI_GROUP_RUN     "Run here"
 #define CLI_GROUP_LOOK    "Look at results"
+#define CLI_GROUP_STORE   "Keep results"
 #define CLI_GROUP_CLUSTER "Run on several machines"
 
 #define CLI_OPT_DB                                                                                 \

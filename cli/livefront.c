@@ -3,12 +3,11 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
 #include "base/text.h"
-#include "cli/frontload.h"
+#include "store/fronts.h"
 
 enum { SHARE = 30 }; /* one part of the time in so many */
 static const int64_t PAUSE_NS_MIN = 300 * SKY_NS_PER_MS;
@@ -20,29 +19,17 @@ struct cli_livefront {
     bool stop;
     char *path, *sweep;
     _Atomic int64_t size;
-    _Atomic(struct sqlite3 *) db; /* of the thread's connection, to interrupt it */
 };
 
 int64_t cli_front_size(sky_store *store, const sky_sweep_info *sweep, uint64_t rows_max)
 {
-    sky_arena arena = {0};
-    cli_columns columns;
-    cli_front_data data = {0};
-    sky_objective objectives[SKY_OBJECTIVES_MAX];
-    cli_front_query query = {.table = sweep->name, .objectives = objectives};
+    sky_fronts *f = NULL;
     int64_t size = -1;
     if (sweep->recorded <= rows_max &&
-        cli_columns_read(store, sweep->id, &arena, &columns, NULL) == SKY_OK &&
-        cli_objectives_read(store, sweep->id, &arena, objectives, SKY_OBJECTIVES_MAX, &query.k,
-                            NULL) == SKY_OK &&
-        query.k > 0) {
-        query.constraints = columns.constraints;
-        query.points = sweep->positions > sweep->points ? sweep->points : 0;
-        if (cli_front_load(store, &query, &data, NULL) == SKY_OK)
-            size = (int64_t)data.n_front;
-        cli_front_free(&data);
-    }
-    sky_arena_free(&arena);
+        sky_fronts_open(&f, store, sweep->name, &(sky_fronts_options){0}, NULL) == SKY_OK &&
+        sky_fronts_refresh(f, NULL, NULL) == SKY_OK)
+        size = (int64_t)sky_fronts_size(f);
+    sky_fronts_close(f);
     return size;
 }
 
@@ -67,22 +54,25 @@ static void *watch(void *arg)
 {
     cli_livefront *f = arg;
     sky_store *store = NULL;
+    sky_fronts *fronts = NULL;
     int64_t pause_ns = PAUSE_NS_MIN; /* a short run is over before anything is opened */
-    while (!wait_ns(f, pause_ns)) {
-        sky_sweep_info info = {0};
+    bool stop = false;
+    while (!stop) {
+        stop = wait_ns(f, pause_ns);
+        if (stop && !fronts)
+            break;
         const int64_t start = sky_clock_ns();
         if (!store && sky_store_open(&store, &(sky_store_options){.path = f->path}, NULL) != SKY_OK)
             break;
-        atomic_store(&f->db, sky_store_sqlite(store));
-        if (sky_store_sweep_find(store, f->sweep, &info, NULL) == SKY_OK)
-            atomic_store(&f->size, cli_front_size(store, &info, UINT64_MAX));
-        sky_sweep_info_free(&info);
+        if (!fronts &&
+            sky_fronts_open(&fronts, store, f->sweep, &(sky_fronts_options){0}, NULL) != SKY_OK)
+            break; /* no objectives */
+        if (sky_fronts_refresh(fronts, NULL, NULL) == SKY_OK)
+            atomic_store(&f->size, (int64_t)sky_fronts_size(fronts));
         pause_ns = (sky_clock_ns() - start) * SHARE;
         pause_ns = pause_ns < PAUSE_NS_MIN ? PAUSE_NS_MIN : pause_ns;
     }
-    pthread_mutex_lock(&f->lock); /* nobody interrupts a connection that is closed */
-    atomic_store(&f->db, NULL);
-    pthread_mutex_unlock(&f->lock);
+    sky_fronts_close(fronts);
     sky_store_close(store);
     return NULL;
 }
@@ -119,18 +109,18 @@ int64_t cli_livefront_size(const cli_livefront *f)
     return f ? atomic_load(&f->size) : -1;
 }
 
-void cli_livefront_stop(cli_livefront *f)
+int64_t cli_livefront_stop(cli_livefront *f)
 {
     if (!f)
-        return;
+        return -1;
     pthread_mutex_lock(&f->lock);
     f->stop = true;
-    if (atomic_load(&f->db))
-        sqlite3_interrupt(atomic_load(&f->db));
     pthread_cond_signal(&f->stopped);
     pthread_mutex_unlock(&f->lock);
     pthread_join(f->thread, NULL);
+    const int64_t size = atomic_load(&f->size);
     pthread_cond_destroy(&f->stopped);
     pthread_mutex_destroy(&f->lock);
     free_all(f);
+    return size;
 }

@@ -134,7 +134,8 @@ static void print_text(const cli_summary *s, int64_t front, sky_buf *out)
 
 void cli_summary_print(const cli_summary *s, sky_buf *out)
 {
-    const int64_t size = cli_front_size(s->store, s->sweep, FRONT_ROWS_MAX);
+    const int64_t size =
+        s->front_size >= 0 ? s->front_size : cli_front_size(s->store, s->sweep, FRONT_ROWS_MAX);
     if (s->json)
         print_json(s, size, out);
     else

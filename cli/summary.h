@@ -13,6 +13,7 @@ typedef struct cli_summary {
     sky_store *store; /* a reader or the writer itself */
     const char *db;   /* the store's name as the user gave it */
     const sky_sweep_info *sweep;
+    int64_t front_size;       /* negative: not known, it is looked up */
     uint64_t recorded_before; /* when this run began */
     double wall_s;
     bool interrupted, json;

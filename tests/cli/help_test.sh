@@ -7,7 +7,7 @@ run 2 && has "$err" 'Usage'
 run 2 runn && has "$err" "did you mean run\?"
 
 commands=$("$skyline" --help | sed -n 's/^  \([a-z]*\)  .*/\1/p')
-[ "$(wc -w <<<"$commands")" -ge 20 ] || fail "too few commands: $commands"
+[ "$(wc -w <<<"$commands")" -ge 25 ] || fail "too few commands: $commands"
 for c in $commands; do
     run 0 "$c" --help
     has "$out" "^skyline $c: "

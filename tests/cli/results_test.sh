@@ -28,15 +28,16 @@ run 0 results g-1 --format csv
 same "$(python3 -c 'import csv,sys; print([r["dataflow"] for r in csv.DictReader(sys.stdin)][:3])' <"$work/out.txt")" \
     "['ws', 'os', 'ws']"
 run 0 results g-1 --where "m = 128 AND dataflow = 'ws'" --columns rows,m --format csv
-same "$out" $'rows,m\r\n32,128\r\n64,128\r'
+same "$out" $'rows,m\n32,128\n64,128'
 run 0 results g-1 --order-by "m DESC, rows" --limit 2 --columns trial,m,rows --format jsonl
-same "$out" '{"trial":8,"m":256,"rows":32}
-{"trial":9,"m":256,"rows":32}'
-run 0 results g-1 --times --columns trial --format json && same "$(json "$out" 'sorted(d[0])')" "['sky_wall_s', 'trial']"
+same "$(python3 -c 'import json,sys; print([json.loads(l) for l in sys.stdin])' <<<"$out")" \
+    "[{'trial': 8, 'm': 256, 'rows': 32}, {'trial': 9, 'm': 256, 'rows': 32}]"
+run 0 results g-1 --times --json && same "$(json "$out" '[k for k in sorted(d[0]) if k[:4] == "sky_"]')" \
+    "['sky_env', 'sky_feasible', 'sky_wall_s']"
 run 0 results g-1 --limit 0 --format jsonl && same "$(wc -l <<<"$out")" 12
 run 2 results g-1 --where "mm = 1" && has "$err" 'mm'
 run 2 results g-1 --where "1) OR (1" || fail "an expression broke out of its parentheses"
-run 2 results g-1 --columns mm && has "$err" 'did you mean m\?'
+run 2 results g-1 --columns mm && has "$err" "did you mean 'm'"
 run 1 results g1 && has "$err" 'g-1'
 run 1 results g-1 --db none.db && has "$err" 'none.db'
 [ ! -e none.db ] || fail "reading made a file"
@@ -50,12 +51,12 @@ run 0 sweeps --json && same "$(json "$out" 'd[0]["positions"]')" 12
 # sql reads, whatever it is asked.
 run 0 sql 'SELECT dataflow, count(*) AS n FROM "g-1" GROUP BY 1 ORDER BY 1' --format json
 same "$(json "$out" 'd')" "[{'dataflow': 'os', 'n': 6}, {'dataflow': 'ws', 'n': 6}]"
-run 0 sql "SELECT value FROM json_each('[1,2]')" --format csv && same "$out" $'value\r\n1\r\n2\r'
+run 0 sql "SELECT value FROM json_each('[1,2]')" --format csv && same "$out" $'value\n1\n2'
 run 0 sql "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 5) SELECT sum(x) FROM c" \
     --format csv && has "$out" '^15'
 sum=$(cksum <t.db)
 for q in 'DELETE FROM "g-1"' 'UPDATE "g-1" SET m = 1' 'DROP TABLE "g-1"' 'PRAGMA user_version = 9' \
-    'PRAGMA table_info("g-1")' "ATTACH 'x.db' AS x" 'CREATE TABLE t(a)' 'CREATE TEMP TABLE t(a)' 'VACUUM' \
+    "ATTACH 'x.db' AS x" 'CREATE TABLE t(a)' 'CREATE TEMP TABLE t(a)' 'VACUUM' \
     "VACUUM INTO 'x.db'" 'BEGIN' "SELECT load_extension('x')" 'SELECT 1; DELETE FROM "g-1"' '' 'SELEC 1'; do
     run 2 sql "$q" || fail "sql accepted: $q"
 done
@@ -63,7 +64,7 @@ same "$(cksum <t.db)" "$sum"
 [ ! -e x.db ] || fail "sql made a file"
 begin=$(date +%s)
 run 1 sql --timeout 300ms "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c"
-has "$err" 'timeout'
+has "$err" '300 ms'
 [ $(($(date +%s) - begin)) -le 3 ] || fail "the timeout did not end the query"
 
 # Failures, and what the trial wrote.
