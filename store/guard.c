@@ -133,6 +133,14 @@ static sky_err compile(sky_query *q, const char *sql, sky_error *e)
     return SKY_OK;
 }
 
+/* The first use of a table-valued function on a connection declares its columns, which the
+ * authorizer would see as a CREATE TABLE and refuse: use those that people need once before
+ * anything is guarded. */
+static void declare_functions(sqlite3 *db)
+{
+    sqlite3_exec(db, "SELECT 1 FROM json_each('[]'), json_tree('[]')", NULL, NULL, NULL);
+}
+
 sky_err sky_query_open(sky_query **out, sky_store *s, const char *sql, const sky_query_options *o,
                        sky_error *e)
 {
@@ -146,6 +154,7 @@ sky_err sky_query_open(sky_query **out, sky_store *s, const char *sql, const sky
     if (o)
         q->o = *o;
     if (!s->has_authorizer) {
+        declare_functions(s->db);
         sqlite3_set_authorizer(s->db, authorize, s);
         s->has_authorizer = true;
     }
@@ -223,8 +232,8 @@ sky_value sky_query_value(sky_query *q, size_t column)
 
 /* ---- One expression ---- */
 
-/* The end of what begins at s with an opening quote; NULL if it is not closed. SQL doubles a quote to
- * put it inside. */
+/* The end of what begins at s with an opening quote; NULL if it is not closed. SQL doubles a
+ * quote to put it inside. */
 static const char *skip_quoted(const char *s)
 {
     const char quote = *s == '[' ? ']' : *s;
