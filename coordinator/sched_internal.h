@@ -235,6 +235,8 @@ void sky__sweep_put_back(sky_sched *s, sky__sweep *w, const sky_ranges *position
 void sky__sweep_reopen(sky_sched *s, sky__sweep *w, const sky_ranges *positions);
 /* Takes positions that are settled elsewhere out of the queues. */
 void sky__sweep_unqueue(sky_sched *s, sky__sweep *w, const sky_ranges *positions);
+/* Puts an open position among the retries. False when out of memory. */
+bool sky__sweep_add_retry(const sky_sched *s, sky__sweep *w, uint64_t position);
 bool sky__sweep_settled(const sky__sweep *w, uint64_t position);
 bool sky__sweep_ready(const sky_sched *s, const sky__sweep *w);
 bool sky__sweep_add_group(sky_sched *s, sky__sweep *w, sky_ranges *group); /* takes the set */

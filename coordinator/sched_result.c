@@ -56,9 +56,7 @@ void sky__charge_position(sky_sched *s, sky__sweep *sweep, sky__worker *w,
     if (final) {
         settle_failed(s, sweep, w, f->position);
     } else if (requeue) {
-        if (sweep->retry.count == 0)
-            sweep->retry_ns = s->now_ns;
-        if (sky_ranges_add(&sweep->retry, f->position, f->position + 1) == UINT64_MAX)
+        if (!sky__sweep_add_retry(s, sweep, f->position))
             s->out_of_memory = true;
         s->fill_all = true;
     }

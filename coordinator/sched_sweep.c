@@ -54,6 +54,13 @@ bool sky__sweep_settled(const sky__sweep *w, uint64_t position)
            sky_ranges_has(&w->bad, position);
 }
 
+bool sky__sweep_add_retry(const sky_sched *s, sky__sweep *w, uint64_t position)
+{
+    if (w->retry.count == 0)
+        w->retry_ns = s->now_ns;
+    return sky_ranges_add(&w->retry, position, position + 1) != UINT64_MAX;
+}
+
 void sky__sweep_put_back(sky_sched *s, sky__sweep *w, const sky_ranges *positions)
 {
     sky_ranges open = {0};
@@ -68,7 +75,7 @@ void sky__sweep_put_back(sky_sched *s, sky__sweep *w, const sky_ranges *position
             const sky__attempt *a = sky__attempt_find(&w->attempts, p);
             if (a && a->attempts)
                 ok = sky_ranges_remove(&w->todo, p, p + 1) != UINT64_MAX &&
-                     sky_ranges_add(&w->retry, p, p + 1) != UINT64_MAX;
+                     sky__sweep_add_retry(s, w, p);
         }
     }
     sky_ranges_free(&open);
@@ -382,9 +389,8 @@ sky_err sky_sched_sweep_charged(sky_sched *s, int64_t sweep, uint64_t position, 
         return SKY_ENOMEM;
     a->attempts = attempts;
     uint64_t moved = sky_ranges_remove(&w->todo, position, position + 1);
-    if (moved == 1)
-        moved = sky_ranges_add(&w->retry, position, position + 1);
-    return moved == UINT64_MAX ? SKY_ENOMEM : SKY_OK;
+    bool ok = moved != UINT64_MAX && (moved == 0 || sky__sweep_add_retry(s, w, position));
+    return ok ? SKY_OK : SKY_ENOMEM;
 }
 
 void sky_sched_sweep_remove(sky_sched *s, int64_t now_ns, int64_t sweep)

@@ -50,7 +50,10 @@ static void take_lease(fx *f, unsigned worker, const sky_msg_lease *l)
 {
     assert(f->n_leases < FX_MAX);
     fx_lease *out = &f->leases[f->n_leases++];
-    *out = (fx_lease){.worker = worker, .id = l->lease, .sweep = l->sweep, .isolate = l->isolate,
+    *out = (fx_lease){.worker = worker,
+                      .id = l->lease,
+                      .sweep = l->sweep,
+                      .isolate = l->isolate,
                       .revision = l->revision};
     for (size_t i = 0; i < l->positions.n; i++)
         sky_ranges_add(&out->positions, l->positions.r[i].begin, l->positions.r[i].end);
@@ -62,11 +65,21 @@ static void take_send(fx *f, const sky_action *a)
     const sky_msg *m = &a->send.msg;
     memcpy(&worker, a->send.to.b + 4, sizeof worker);
     switch (m->type) {
-    case SKY_MSG_LEASE: take_lease(f, worker, &m->lease); break;
-    case SKY_MSG_PLAN: f->n_plans++; break;
-    case SKY_MSG_WHO: f->n_whos++; break;
-    case SKY_MSG_WELCOME: f->n_welcomes++; break;
-    case SKY_MSG_STOP: f->n_stops++; break;
+    case SKY_MSG_LEASE:
+        take_lease(f, worker, &m->lease);
+        break;
+    case SKY_MSG_PLAN:
+        f->n_plans++;
+        break;
+    case SKY_MSG_WHO:
+        f->n_whos++;
+        break;
+    case SKY_MSG_WELCOME:
+        f->n_welcomes++;
+        break;
+    case SKY_MSG_STOP:
+        f->n_stops++;
+        break;
     case SKY_MSG_REVOKE:
         for (size_t i = 0; i < m->revoke.n; i++)
             f->revoked[f->n_revoked++] = m->revoke.leases[i];
@@ -75,7 +88,9 @@ static void take_send(fx *f, const sky_action *a)
         for (size_t i = 0; i < m->ack.n; i++)
             f->acked[f->n_acks++] = m->ack.seqs[i];
         break;
-    default: assert(!"an unexpected message"); break;
+    default:
+        assert(!"an unexpected message");
+        break;
     }
 }
 
@@ -84,7 +99,9 @@ static void drain(fx *f)
     sky_action a;
     while (sky_sched_next(f->s, &a)) {
         switch (a.type) {
-        case SKY_ACTION_SEND: take_send(f, &a); break;
+        case SKY_ACTION_SEND:
+            take_send(f, &a);
+            break;
         case SKY_ACTION_RECORD:
             f->n_records++;
             f->recorded += a.record.positions->count - a.record.n_holes;
@@ -92,15 +109,16 @@ static void drain(fx *f)
             f->skipped += a.record.skip ? a.record.skip->count : 0;
             break;
         case SKY_ACTION_FAIL:
-            f->fails[f->n_fails++] = (fx_fail){a.fail.position, a.fail.attempts, a.fail.quarantined,
-                                               a.fail.kind};
+            f->fails[f->n_fails++] =
+                (fx_fail){a.fail.position, a.fail.attempts, a.fail.quarantined, a.fail.kind};
             break;
         case SKY_ACTION_SWEEP_STATE:
             f->n_states++;
             f->state = a.state.state;
             snprintf(f->reason, sizeof f->reason, "%s", a.state.reason);
             break;
-        case SKY_ACTION_NOTE: break;
+        case SKY_ACTION_NOTE:
+            break;
         }
     }
     sky_sched_check(f->s);
@@ -110,8 +128,13 @@ static void drain(fx *f)
 
 sky_sched_sweep fx_sweep(int64_t id, uint64_t positions)
 {
-    return (sky_sched_sweep){.id = id, .revision = 1, .plan = "plan", .job = "job",
-                             .job_version = "1", .positions = positions, .attempts = 3};
+    return (sky_sched_sweep){.id = id,
+                             .revision = 1,
+                             .plan = "plan",
+                             .job = "job",
+                             .job_version = "1",
+                             .positions = positions,
+                             .attempts = 3};
 }
 
 void fx_set(fx *f, const sky_sched_sweep *w)
@@ -152,8 +175,8 @@ void fx_hello(fx *f, unsigned worker, uint32_t cpus)
 void fx_heartbeat(fx *f, unsigned worker, uint64_t held, uint64_t unacked)
 {
     sky_msg m = {.type = SKY_MSG_HEARTBEAT};
-    m.heartbeat = (sky_msg_heartbeat){.session = fx_session(worker), .leases_held = held,
-                                      .results_unacked = unacked};
+    m.heartbeat = (sky_msg_heartbeat){
+        .session = fx_session(worker), .leases_held = held, .results_unacked = unacked};
     fx_message(f, worker, &m);
 }
 
@@ -226,10 +249,14 @@ void fx_ok(fx *f, const fx_lease *l, uint64_t busy_ns)
 
 void fx_failed(fx *f, const fx_lease *l, uint64_t position, bool last)
 {
-    const sky_failed_attempt a = {.position = position, .kind = SKY_FAILURE_ERROR,
-                                  .reason = "it fails", .log = ""};
-    sky_msg_result r = {.lease = l->id, .sweep = l->sweep, .failed = &a, .n_failed = 1,
-                        .busy_ns = 100 * SKY_NS_PER_MS, .last = last};
+    const sky_failed_attempt a = {
+        .position = position, .kind = SKY_FAILURE_ERROR, .reason = "it fails", .log = ""};
+    sky_msg_result r = {.lease = l->id,
+                        .sweep = l->sweep,
+                        .failed = &a,
+                        .n_failed = 1,
+                        .busy_ns = 100 * SKY_NS_PER_MS,
+                        .last = last};
     fx_result(f, l->worker, &r);
 }
 

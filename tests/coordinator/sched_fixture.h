@@ -56,8 +56,9 @@ void fx_hello_with(fx *f, unsigned worker, const sky_msg_hello *h); /* fills in 
 void fx_heartbeat(fx *f, unsigned worker, uint64_t held, uint64_t unacked);
 void fx_bye(fx *f, unsigned worker);
 void fx_message(fx *f, unsigned worker, const sky_msg *m);
-void fx_tick(fx *f, int64_t ms);     /* moves the clock in steps of 100 ms, ticking */
-void fx_beat(fx *f, int64_t ms, unsigned n_workers); /* the same, with heartbeats of workers 0..n-1 */
+void fx_tick(fx *f, int64_t ms); /* moves the clock in steps of 100 ms, ticking */
+void fx_beat(fx *f, int64_t ms,
+             unsigned n_workers); /* the same, with heartbeats of workers 0..n-1 */
 void fx_commit(fx *f);
 
 /* Results. A seq of 0 is the worker's next. */
@@ -67,7 +68,7 @@ void fx_result(fx *f, unsigned worker, const sky_msg_result *r);
 
 sky_sched_sweep_info fx_info(const fx *f, int64_t sweep);
 const fx_lease *fx_lease_of(const fx *f, unsigned worker, size_t nth); /* NULL: it got no more */
-size_t fx_count(const fx *f, unsigned worker); /* leases it got */
+size_t fx_count(const fx *f, unsigned worker);                         /* leases it got */
 uint64_t fx_held(const fx *f, unsigned worker); /* leases that the scheduler thinks it has */
 size_t fx_count_sweep(const fx *f, int64_t sweep);
 

@@ -198,7 +198,8 @@ Test(sched_lease, come_after_the_plan_which_is_sent_once)
 static void share(fx *f, const uint64_t *cost, double *busy, double until)
 {
     double total = 0;
-    for (size_t next = 0; total < until && next < f->n_leases && f->n_leases < FX_MAX - 16; next++) {
+    for (size_t next = 0; total < until && next < f->n_leases && f->n_leases < FX_MAX - 16;
+         next++) {
         fx_lease l = f->leases[next];
         uint64_t ns = l.positions.count * cost[l.sweep];
         busy[l.sweep] += (double)ns;

@@ -306,10 +306,14 @@ static void hunt(fx *f, size_t from, uint64_t culprit, bool tell)
             sky_ranges rest = {0};
             sky_ranges_copy(&rest, &l.positions);
             sky_ranges_remove(&rest, culprit, culprit + 1);
-            const sky_failed_attempt a = {.position = culprit, .kind = SKY_FAILURE_CRASH,
-                                          .reason = "signal 11", .log = ""};
-            const sky_msg_result r = {.lease = l.id, .sweep = 1, .ok = {rest.r, rest.n},
-                                      .failed = &a, .n_failed = 1, .last = true};
+            const sky_failed_attempt a = {
+                .position = culprit, .kind = SKY_FAILURE_CRASH, .reason = "signal 11", .log = ""};
+            const sky_msg_result r = {.lease = l.id,
+                                      .sweep = 1,
+                                      .ok = {rest.r, rest.n},
+                                      .failed = &a,
+                                      .n_failed = 1,
+                                      .last = true};
             fx_result(f, 0, &r);
             sky_ranges_free(&rest);
         } else {
@@ -365,12 +369,16 @@ Test(sched_result, rolled_back_is_asked_for_again)
     fx_hello(f, 0, 1);
     cr_assert_eq(f->n_whos, 1, "the worker is asked");
     cr_assert_eq(fx_info(f, 1).recorded, 0);
-    cr_assert_eq(fx_info(f, 1).retrying, 1, "still failed, but not charged");
     const sky_range zero = {0, 1};
     const sky_msg_result r = {.seq = 1, .lease = l.id, .sweep = 1, .ok = {&zero, 1}, .last = true};
     fx_result(f, 0, &r);
     cr_assert_eq(f->recorded, 1);
+    const fx_lease same = {.worker = 0, .id = l.id + 1, .sweep = 1};
+    f->seqs[0] = 1;
+    fx_failed(f, &same, 1, true);
+    cr_assert_eq(f->n_fails, 1);
+    cr_assert_eq(f->fails[0].attempts, 1, "it was not charged before");
     fx_commit(f);
-    cr_assert_eq(f->n_acks, 1);
+    cr_assert_eq(f->n_acks, 2);
     fx_free(f);
 }

@@ -16,10 +16,10 @@ static fx *with(uint64_t n, unsigned workers)
 
 static void hello_holding(fx *f, unsigned worker, const fx_lease *l, const char *uuid)
 {
-    const sky_held_lease held = {.lease = l->id, .sweep = l->sweep,
-                                 .left = {l->positions.r, l->positions.n}};
-    fx_hello_with(f, worker, &(sky_msg_hello){.cpus = 1, .store_uuid = uuid, .leases = &held,
-                                              .n_leases = 1});
+    const sky_held_lease held = {
+        .lease = l->id, .sweep = l->sweep, .left = {l->positions.r, l->positions.n}};
+    fx_hello_with(f, worker,
+                  &(sky_msg_hello){.cpus = 1, .store_uuid = uuid, .leases = &held, .n_leases = 1});
 }
 
 Test(sched_worker, is_welcomed)
@@ -179,7 +179,8 @@ Test(sched_worker, of_another_store_brings_nothing)
     fx *f = with(1, 0);
     sky_ranges one = {0};
     sky_ranges_add(&one, 0, 1);
-    const fx_lease theirs = {.worker = 0, .id = UINT64_C(1) << 32 | 3, .sweep = 1, .positions = one};
+    const fx_lease theirs = {
+        .worker = 0, .id = UINT64_C(1) << 32 | 3, .sweep = 1, .positions = one};
     hello_holding(f, 0, &theirs, "another");
     cr_assert_eq(f->n_revoked, 0, "it drops them when it reads our WELCOME");
     cr_assert_eq(fx_count(f, 0), 1);
@@ -237,8 +238,8 @@ Test(sched_worker, that_dies_with_the_same_position_again_and_again)
         cr_assert_not_null(l);
         const sky_running_trial running = {.lease = l->id, .position = 0, .elapsed_ms = 10};
         sky_msg m = {.type = SKY_MSG_HEARTBEAT};
-        m.heartbeat = (sky_msg_heartbeat){.session = fx_session(i), .running = &running,
-                                          .n_running = 1, .leases_held = 1};
+        m.heartbeat = (sky_msg_heartbeat){
+            .session = fx_session(i), .running = &running, .n_running = 1, .leases_held = 1};
         fx_message(f, i, &m);
         fx_tick(f, 6000);
     }
@@ -298,8 +299,8 @@ Test(sched_worker, limit_of_the_lost_that_are_remembered)
     for (unsigned i = 0; i < SKY_SCHED_LOST_MAX + 200; i++) {
         const sky_session session = fx_session(i);
         sky_msg m = {.type = SKY_MSG_HELLO};
-        m.hello = (sky_msg_hello){.session = session, .host = "h", .program_version = "1",
-                                  .store_uuid = ""};
+        m.hello = (sky_msg_hello){
+            .session = session, .host = "h", .program_version = "1", .store_uuid = ""};
         sky_sched_message(f->s, f->now_ns, &session, &m);
         m.type = SKY_MSG_BYE;
         m.bye = (sky_msg_bye){.session = session, .reason = ""};

@@ -118,8 +118,12 @@ static void dispatch(sim *m, sim_event *e)
 {
     sim_node *n = &m->nodes[e->node];
     switch (e->kind) {
-    case SIM_TO_COORD: sim_coord_message(m, e); break;
-    case SIM_TO_NODE: sim_node_message(m, e); break;
+    case SIM_TO_COORD:
+        sim_coord_message(m, e);
+        break;
+    case SIM_TO_NODE:
+        sim_node_message(m, e);
+        break;
     case SIM_AGENT_TICK:
         if (n->up && e->generation == n->tick_generation)
             sim_node_tick(m, n);
@@ -132,8 +136,12 @@ static void dispatch(sim *m, sim_event *e)
         if (m->coord_up && e->generation == m->coord_generation)
             sim_coord_commit(m);
         break;
-    case SIM_STEP: sim_exec_step(m, e); break;
-    case SIM_DEATH: sim_exec_death(m, e); break;
+    case SIM_STEP:
+        sim_exec_step(m, e);
+        break;
+    case SIM_DEATH:
+        sim_exec_death(m, e);
+        break;
     case SIM_NODE_UP:
         if (!n->up)
             sim_node_start(m, n);
@@ -152,8 +160,12 @@ static void dispatch(sim *m, sim_event *e)
         if (!m->coord_up)
             sim_coord_start(m);
         break;
-    case SIM_FAULT: sim_fault(m); break;
-    case SIM_NURSE: sim_coord_nurse(m); break;
+    case SIM_FAULT:
+        sim_fault(m);
+        break;
+    case SIM_NURSE:
+        sim_coord_nurse(m);
+        break;
     }
 }
 

@@ -31,8 +31,8 @@ typedef enum sim_event_kind {
     SIM_AGENT_TICK,
     SIM_COORD_TICK,
     SIM_COMMIT,
-    SIM_STEP,       /* an executor has evaluated its batch */
-    SIM_DEATH,      /* an executor is gone */
+    SIM_STEP,  /* an executor has evaluated its batch */
+    SIM_DEATH, /* an executor is gone */
     SIM_NODE_UP,
     SIM_LINK_UP,
     SIM_LINK_KNOWN, /* the agent notices that its connection is gone */

@@ -122,8 +122,8 @@ void sim_coord_drain(sim *m)
             break;
         case SKY_ACTION_FAIL:
             sim_trace(m, "charge: sweep %lld position %llu, attempt %u%s: %s",
-                      (long long)a.fail.sweep, (unsigned long long)a.fail.position,
-                      a.fail.attempts, a.fail.quarantined ? ", the last" : "", a.fail.reason);
+                      (long long)a.fail.sweep, (unsigned long long)a.fail.position, a.fail.attempts,
+                      a.fail.quarantined ? ", the last" : "", a.fail.reason);
             sim_store_fail(m, &a.fail);
             break;
         case SKY_ACTION_SWEEP_STATE:
@@ -177,9 +177,11 @@ void sim_coord_message(sim *m, const sim_event *e)
         return;
     }
     if (msg.type == SKY_MSG_RESULT)
-        sim_trace(m, "node %u: RESULT %llu of lease %llx, sweep %lld: ok %llu failed %zu returned "
-                  "%llu suspect %llu%s", e->node, (unsigned long long)msg.result.seq,
-                  (unsigned long long)msg.result.lease, (long long)msg.result.sweep,
+        sim_trace(m,
+                  "node %u: RESULT %llu of lease %llx, sweep %lld: ok %llu failed %zu returned "
+                  "%llu suspect %llu%s",
+                  e->node, (unsigned long long)msg.result.seq, (unsigned long long)msg.result.lease,
+                  (long long)msg.result.sweep,
                   (unsigned long long)sky_range_list_count(&msg.result.ok), msg.result.n_failed,
                   (unsigned long long)sky_range_list_count(&msg.result.returned),
                   (unsigned long long)sky_range_list_count(&msg.result.suspect),
@@ -256,11 +258,16 @@ void sim_coord_command(sim *m)
     sim_sweep *w = &m->sweeps[sim_below(m, m->set.n_sweeps)];
     bool over = w->live_state == SKY_SWEEP_DONE || w->live_state == SKY_SWEEP_CANCELLED;
     switch (sim_below(m, 12)) {
-    case 0: case 1: case 2:
+    case 0:
+    case 1:
+    case 2:
         if (!over)
             set_state(m, w, SKY_SWEEP_PAUSED);
         break;
-    case 3: case 4: case 5: case 6:
+    case 3:
+    case 4:
+    case 5:
+    case 6:
         if (!over)
             set_state(m, w, SKY_SWEEP_RUNNING);
         break;

@@ -111,8 +111,8 @@ static void report(sim *m, sim_node *n, uint32_t index, bool drained)
     sky_failed_attempt *failed = sky_new(&arena, sky_failed_attempt, s->n_failed + 1);
     assert(failed);
     for (size_t i = 0; i < s->n_failed; i++)
-        failed[i] = (sky_failed_attempt){.position = s->failed[i], .kind = SKY_FAILURE_ERROR,
-                                         .reason = "it fails", .log = ""};
+        failed[i] = (sky_failed_attempt){
+            .position = s->failed[i], .kind = SKY_FAILURE_ERROR, .reason = "it fails", .log = ""};
     r.failed = failed;
     r.n_failed = s->n_failed;
     if (s->ok.count)
@@ -179,8 +179,11 @@ void sim_exec_kill(sim *m, sim_node *n, uint32_t slot, sky_death why, int64_t af
     if (!n->slots[slot].alive)
         return;
     sim_at(m, m->now_ns + after_ns,
-           (sim_event){.kind = SIM_DEATH, .node = n->number, .slot = slot,
-                       .generation = n->slots[slot].generation, .death = why});
+           (sim_event){.kind = SIM_DEATH,
+                       .node = n->number,
+                       .slot = slot,
+                       .generation = n->slots[slot].generation,
+                       .death = why});
 }
 
 void sim_exec_death(sim *m, const sim_event *e)
@@ -189,8 +192,8 @@ void sim_exec_death(sim *m, const sim_event *e)
     sim_slot *s = &n->slots[e->slot];
     if (!n->up || !s->alive || s->generation != e->generation)
         return;
-    const sky_agent_died d = {.kind = e->death, .begin = s->has_lease ? s->begin : 0,
-                              .end = s->has_lease ? s->end : 0};
+    const sky_agent_died d = {
+        .kind = e->death, .begin = s->has_lease ? s->begin : 0, .end = s->has_lease ? s->end : 0};
     sim_trace(m, "node %u: executor %u dies (%d) at [%llu, %llu)", n->number, e->slot, e->death,
               (unsigned long long)d.begin, (unsigned long long)d.end);
     uint32_t generation = ++n->generation;

@@ -67,8 +67,11 @@ void sim_net_to_node(sim *m, const sky_session *to, const sky_msg *msg)
                   msg->lease.isolate ? ", isolated" : "");
     else
         sim_trace(m, "to node %u: %s", n->number, sky_msg_type_name(msg->type));
-    transmit(m, (sim_event){.kind = SIM_TO_NODE, .node = n->number,
-                            .generation = n->link_generation, .session = n->session},
+    transmit(m,
+             (sim_event){.kind = SIM_TO_NODE,
+                         .node = n->number,
+                         .generation = n->link_generation,
+                         .session = n->session},
              msg, &n->down_last_ns);
 }
 
@@ -76,8 +79,11 @@ static void to_coord(sim *m, sim_node *n, const sky_msg *msg)
 {
     if (!n->linked)
         return;
-    transmit(m, (sim_event){.kind = SIM_TO_COORD, .node = n->number,
-                            .generation = n->link_generation, .session = n->session},
+    transmit(m,
+             (sim_event){.kind = SIM_TO_COORD,
+                         .node = n->number,
+                         .generation = n->link_generation,
+                         .session = n->session},
              msg, &n->up_last_ns);
 }
 
@@ -183,8 +189,9 @@ static void plan_tick(sim *m, sim_node *n)
     if (wake >= n->tick_ns)
         return;
     n->tick_ns = wake;
-    sim_at(m, wake, (sim_event){.kind = SIM_AGENT_TICK, .node = n->number,
-                                .generation = ++n->tick_generation});
+    sim_at(
+        m, wake,
+        (sim_event){.kind = SIM_AGENT_TICK, .node = n->number, .generation = ++n->tick_generation});
 }
 
 void sim_node_drain(sim *m, sim_node *n)
@@ -192,12 +199,24 @@ void sim_node_drain(sim *m, sim_node *n)
     sky_agent_action a;
     while (n->up && sky_agent_next(n->agent, &a)) {
         switch (a.kind) {
-        case SKY_AGENT_SEND: to_coord(m, n, a.msg); break;
-        case SKY_AGENT_START: sim_exec_start(m, n, &a); break;
-        case SKY_AGENT_RUN: sim_exec_run(m, n, &a); break;
-        case SKY_AGENT_DRAIN: n->slots[a.slot].draining = true; break;
-        case SKY_AGENT_KILL: sim_exec_kill(m, n, a.slot, SKY_DEATH_ASKED, SIM_MS); break;
-        case SKY_AGENT_RECORDED: sim_store_check_ack(m, &a.msg->result); break;
+        case SKY_AGENT_SEND:
+            to_coord(m, n, a.msg);
+            break;
+        case SKY_AGENT_START:
+            sim_exec_start(m, n, &a);
+            break;
+        case SKY_AGENT_RUN:
+            sim_exec_run(m, n, &a);
+            break;
+        case SKY_AGENT_DRAIN:
+            n->slots[a.slot].draining = true;
+            break;
+        case SKY_AGENT_KILL:
+            sim_exec_kill(m, n, a.slot, SKY_DEATH_ASKED, SIM_MS);
+            break;
+        case SKY_AGENT_RECORDED:
+            sim_store_check_ack(m, &a.msg->result);
+            break;
         case SKY_AGENT_EXIT:
             sim_trace(m, "node %u exits: %s", n->number, a.reason);
             sim_node_stop(m, n);

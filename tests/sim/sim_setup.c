@@ -40,7 +40,8 @@ static size_t list_jobs(void *arg, const char **list, size_t max)
 
 bool sim_make_plans(void)
 {
-    static const char *const resources[SIM_PLANS] = {"{cpus: 1}", "{cpus: 2}", "{cpus: 1, gpus: 1}"};
+    static const char *const resources[SIM_PLANS] = {"{cpus: 1}", "{cpus: 2}",
+                                                     "{cpus: 1, gpus: 1}"};
     const sky_plan_options options = {.jobs = {.find = find_job, .names = list_jobs}};
     for (size_t i = 0; i < SIM_PLANS; i++) {
         char text[512];

@@ -62,8 +62,8 @@ static void on_abort(int number)
 {
     const char *seed = getenv("SIM_SEED");
     char text[96];
-    int len = snprintf(text, sizeof text, "aborted in seed %s (signal %d)\n", seed ? seed : "?",
-                       number);
+    int len =
+        snprintf(text, sizeof text, "aborted in seed %s (signal %d)\n", seed ? seed : "?", number);
     if (write(STDERR_FILENO, text, (size_t)len) < 0)
         _exit(2);
     signal(number, SIG_DFL);
