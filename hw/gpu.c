@@ -128,12 +128,12 @@ static sky_err set_field(reader *r, const char *name, const char *value, const c
         return sky_fail(r->e, SKY_EFORMAT, "%s:%d: %s is given twice", r->path, r->line, name);
     double number;
     if (sky_parse_f64(value, &number) != SKY_OK || !(f->least <= number && number <= f->most))
-        return sky_fail(r->e, SKY_EFORMAT, "%s:%d: %s: a number from %g to %g was expected, not '%s'",
-                        r->path, r->line, name, f->least, f->most, value);
-    if (!source[0])
         return sky_fail(r->e, SKY_EFORMAT,
-                        "%s:%d: %s: a source was expected (or 'assumed: ...')", r->path, r->line,
-                        name);
+                        "%s:%d: %s: a number from %g to %g was expected, not '%s'", r->path,
+                        r->line, name, f->least, f->most, value);
+    if (!source[0])
+        return sky_fail(r->e, SKY_EFORMAT, "%s:%d: %s: a source was expected (or 'assumed: ...')",
+                        r->path, r->line, name);
     r->seen |= bit;
     memcpy((char *)&r->gpus[r->n - 1] + f->offset, &number, sizeof number);
     return SKY_OK;

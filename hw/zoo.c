@@ -14,12 +14,17 @@ typedef struct entry {
 
 static const entry entries[] = {
     /* in alphabetical order */
+    {"alexnet", "Krizhevsky, arXiv 1404.5997 (torchvision's)", sky__zoo_alexnet},
+    {"googlenet", "Szegedy et al., CVPR 2015", sky__zoo_googlenet},
     {"inception_v4", "Szegedy et al., AAAI 2017", sky__zoo_inception_v4},
     {"resnet101", "He et al., CVPR 2016 (torchvision's)", sky__zoo_resnet101},
     {"resnet152", "He et al., CVPR 2016 (torchvision's)", sky__zoo_resnet152},
     {"resnet18", "He et al., CVPR 2016 (torchvision's)", sky__zoo_resnet18},
     {"resnet34", "He et al., CVPR 2016 (torchvision's)", sky__zoo_resnet34},
     {"resnet50", "He et al., CVPR 2016 (torchvision's)", sky__zoo_resnet50},
+    {"vgg11", "Simonyan, Zisserman, ICLR 2015", sky__zoo_vgg11},
+    {"vgg13", "Simonyan, Zisserman, ICLR 2015", sky__zoo_vgg13},
+    {"vgg16", "Simonyan, Zisserman, ICLR 2015", sky__zoo_vgg16},
 };
 enum { N_ENTRIES = sizeof entries / sizeof *entries };
 

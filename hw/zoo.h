@@ -4,12 +4,17 @@
 
 #include "hw/network.h"
 
+void sky__zoo_alexnet(sky_network_builder *b);
+void sky__zoo_googlenet(sky_network_builder *b);
 void sky__zoo_inception_v4(sky_network_builder *b);
 void sky__zoo_resnet18(sky_network_builder *b);
 void sky__zoo_resnet34(sky_network_builder *b);
 void sky__zoo_resnet50(sky_network_builder *b);
 void sky__zoo_resnet101(sky_network_builder *b);
 void sky__zoo_resnet152(sky_network_builder *b);
+void sky__zoo_vgg11(sky_network_builder *b);
+void sky__zoo_vgg13(sky_network_builder *b);
+void sky__zoo_vgg16(sky_network_builder *b);
 
 /* A layer's name in the builder's arena; "" when out of memory, which the next layer reports. */
 const char *sky__zoo_name(sky_network_builder *b, const char *fmt, ...)

@@ -44,8 +44,9 @@ enum {
 };
 
 /* The built-in networks; a test compares the list with sky_network_names(). */
-static const char *const networks[] = {"inception_v4", "resnet101", "resnet152", "resnet18",
-                                       "resnet34",     "resnet50",  NULL};
+static const char *const networks[] = {"alexnet",   "googlenet", "inception_v4", "resnet101",
+                                       "resnet152", "resnet18",  "resnet34",     "resnet50",
+                                       "vgg11",     "vgg13",     "vgg16",        NULL};
 static const char *const organisations[] = {
     [SKY_1G1C] = "1G1C", [SKY_1G4C] = "1G4C", [SKY_4G4C] = "4G4C",
     [SKY_1G1F] = "1G1F", [SKY_4G1F] = "4G1F", NULL};

@@ -10,7 +10,8 @@
 /* Parameters are exact, multiplications as they are published: with two decimals by torchvision (its
  * models' pages: num_params, and GFLOPS, a multiply-add counting once). For Inception v4, OpenVINO's Open
  * Model Zoo ("googlenet-v4") gives 24.584 GFLOPs, two a multiply-add and pooling and the like included,
- * and 42.648 million parameters after each norm was folded into one bias per channel. */
+ * and 42.648 million parameters after each norm was folded into one bias per channel. GoogLeNet: Netscope's
+ * counts of Caffe's bvlc_googlenet without its auxiliary classifiers (torchvision's has 3 x 3 for 5 x 5). */
 static const struct {
     const char *name;
     int64_t parameters;
@@ -19,6 +20,9 @@ static const struct {
     {"resnet18", 11689512, 1.81, 0.0051},   {"resnet34", 21797672, 3.66, 0.0051},
     {"resnet50", 25557032, 4.09, 0.0051},   {"resnet101", 44549160, 7.80, 0.0051},
     {"resnet152", 60192808, 11.51, 0.0051}, {"inception_v4", 0, 24.584 / 2, 0.04},
+    {"alexnet", 61100840, 0.71, 0.0051},    {"vgg11", 132863336, 7.61, 0.0051},
+    {"vgg13", 133047848, 11.31, 0.0051},    {"vgg16", 138357544, 15.47, 0.0051},
+    {"googlenet", 6998552, 1.58, 0.0051},
 };
 
 Test(network, counts_are_the_published_ones)
