@@ -1,4 +1,4 @@
-/* The agent's life: options, messages, time, and the queue of actions. See worker/agent.h. */
+/* The agent's life: options, messages and time. See worker/agent.h. */
 #include "worker/agent.h"
 
 #include <assert.h>
@@ -53,7 +53,7 @@ sky_err sky_agent_new(sky_agent **out, const sky_agent_options *o)
     /* Twice as many as can run: an executor that dies slowly keeps none from starting. */
     a->n_slots = 2 * a->o.cpus + 2;
     a->slots = calloc(a->n_slots, sizeof *a->slots);
-    a->held = calloc(SKY_AGENT_LEASES_MAX, sizeof(*a->held));
+    a->held = calloc(SKY_AGENT_LEASES_MAX, sizeof(sky__held *));
     if (!a->slots || !a->held)
         goto no_memory;
     a->cpus_free = a->o.cpus;
@@ -81,7 +81,7 @@ void sky_agent_free(sky_agent *a)
 {
     if (!a)
         return;
-    for (size_t i = 0; i < a->n_held; i++) {
+    for (size_t i = 0; a->held && i < a->n_held; i++) {
         sky_ranges_free(&a->held[i]->left);
         free(a->held[i]);
     }
@@ -104,32 +104,6 @@ void sky_agent_free(sky_agent *a)
 void sky__agent_oom(sky_agent *a)
 {
     a->out_of_memory = true; /* sky_agent_next() says so: the queue may not have room */
-}
-
-static bool grow_todo(sky_agent *a)
-{
-    size_t cap = a->cap_todo ? a->cap_todo * 2 : 64;
-    sky__todo *todo = malloc(cap * sizeof *todo);
-    if (!todo)
-        return false;
-    for (size_t i = 0; i < a->n_todo; i++)
-        todo[i] = a->todo[(a->todo_head + i) % a->cap_todo];
-    free(a->todo);
-    a->todo = todo;
-    a->todo_head = 0;
-    a->cap_todo = cap;
-    return true;
-}
-
-void sky__agent_push(sky_agent *a, sky__todo t)
-{
-    if (a->n_todo == a->cap_todo && !grow_todo(a)) {
-        sky__kept_free(t.recorded);
-        sky__agent_oom(a);
-        return;
-    }
-    a->todo[(a->todo_head + a->n_todo) % a->cap_todo] = t;
-    a->n_todo++;
 }
 
 /* --- Messages --- */
@@ -244,14 +218,20 @@ void sky_agent_message(sky_agent *a, int64_t now_ns, const sky_msg *m)
     if (a->exited)
         return;
     switch (m->type) {
-    case SKY_MSG_WELCOME: on_welcome(a, &m->welcome); break;
+    case SKY_MSG_WELCOME:
+        on_welcome(a, &m->welcome);
+        break;
     case SKY_MSG_WHO:
         /* Each of our messages may have been answered so: one HELLO is enough. */
         if (a->welcomed || a->now_ns >= a->hello_ns)
             say_hello(a);
         break;
-    case SKY_MSG_PLAN: on_plan(a, &m->plan); break;
-    case SKY_MSG_LEASE: sky__agent_take(a, &m->lease); break;
+    case SKY_MSG_PLAN:
+        on_plan(a, &m->plan);
+        break;
+    case SKY_MSG_LEASE:
+        sky__agent_take(a, &m->lease);
+        break;
     case SKY_MSG_REVOKE:
         for (size_t i = 0; i < m->revoke.n; i++)
             sky__agent_revoke(a, m->revoke.leases[i]);
@@ -260,8 +240,11 @@ void sky_agent_message(sky_agent *a, int64_t now_ns, const sky_msg *m)
         for (size_t i = 0; i < m->ack.n; i++)
             sky__agent_ack(a, m->ack.seqs[i]);
         break;
-    case SKY_MSG_STOP: sky_agent_stop(a, now_ns, m->stop.now); return;
-    default: break;
+    case SKY_MSG_STOP:
+        sky_agent_stop(a, now_ns, m->stop.now);
+        return;
+    default:
+        break;
     }
     sky__agent_settle(a);
 }
@@ -358,183 +341,6 @@ void sky__agent_settle(sky_agent *a)
     a->exited = true;
 }
 
-/* --- Actions --- */
-
-static sky_msg *new_msg(sky_agent *a, sky_msg_type type)
-{
-    sky_msg *m = sky_new(&a->scratch, sky_msg, 1);
-    if (m)
-        m->type = type;
-    return m;
-}
-
-static const sky_msg *make_hello(sky_agent *a)
-{
-    sky_msg *m = new_msg(a, SKY_MSG_HELLO);
-    sky_held_lease *leases = sky_new(&a->scratch, sky_held_lease, a->n_held ? a->n_held : 1);
-    if (!m || !leases)
-        return NULL;
-    for (size_t i = 0; i < a->n_held; i++) {
-        const sky__held *h = a->held[i];
-        leases[i] = (sky_held_lease){.lease = h->id, .sweep = h->sweep,
-                                     .left = {.r = h->left.r, .n = h->left.n}};
-    }
-    m->hello = (sky_msg_hello){
-        .session = a->o.session, .host = a->o.host, .pid = a->o.pid,
-        .program_version = a->o.program_version, .cpus = a->o.cpus, .gpus = a->o.gpus,
-        .memory_bytes = a->o.memory_bytes, .jobs = a->o.jobs, .n_jobs = a->o.n_jobs,
-        .open_plugins = a->o.open_plugins, .environment = a->o.environment,
-        .store_uuid = a->store_uuid ? a->store_uuid : "", .leases = leases, .n_leases = a->n_held,
-    };
-    return m;
-}
-
-static const sky_msg *make_heartbeat(sky_agent *a)
-{
-    sky_msg *m = new_msg(a, SKY_MSG_HEARTBEAT);
-    sky_running_trial *running = sky_new(&a->scratch, sky_running_trial, a->n_running + 1);
-    if (!m || !running)
-        return NULL;
-    size_t n = 0;
-    for (uint32_t i = 0; i < a->n_slots; i++) {
-        const sky__slot *s = &a->slots[i];
-        if (!s->lease || s->lease->left.count == 0)
-            continue;
-        int64_t elapsed_ms = (a->now_ns - s->since_ns) / 1000000;
-        running[n] = (sky_running_trial){.lease = s->lease->id};
-        running[n].position = s->noted ? s->noted_position : s->lease->left.r[0].begin;
-        running[n].elapsed_ms = s->noted                  ? s->noted_elapsed_ms
-                                : elapsed_ms < UINT32_MAX ? (uint32_t)elapsed_ms
-                                                          : UINT32_MAX;
-        n++;
-    }
-    m->heartbeat = (sky_msg_heartbeat){.session = a->o.session, .running = running, .n_running = n,
-                                       .leases_held = a->n_held, .results_unacked = a->unacked};
-    return m;
-}
-
-static const sky_msg *make_bye(sky_agent *a)
-{
-    sky_msg *m = new_msg(a, SKY_MSG_BYE);
-    if (m)
-        m->bye = (sky_msg_bye){.session = a->o.session, .reason = a->exit_reason};
-    return m;
-}
-
-static const sky_msg *make_start(sky_agent *a, const sky__slot *s, sky_agent_action *out)
-{
-    const sky__plan *p = sky__agent_plan(a, s->sweep);
-    sky_msg *m = new_msg(a, SKY_MSG_PLAN);
-    if (!p || !m)
-        return NULL;
-    m->plan = (sky_msg_plan){.sweep = p->sweep, .revision = p->revision, .text = p->text};
-    out->store_uuid = a->store_uuid;
-    out->cpus = p->resources.cpus;
-    out->gpus = s->gpus;
-    out->timeout_ns = p->limits.timeout_ns;
-    out->memory_bytes = p->limits.memory_bytes;
-    return m;
-}
-
-static const sky_msg *make_run(sky_agent *a, const sky__slot *s)
-{
-    sky_msg *m = new_msg(a, SKY_MSG_LEASE);
-    if (m)
-        m->lease = (sky_msg_lease){
-            .lease = s->lease->id, .sweep = s->sweep, .revision = s->revision,
-            .isolate = s->lease->isolate,
-            .positions = {.r = s->lease->left.r, .n = s->lease->left.n}};
-    return m;
-}
-
-/* An action about a slot. False when it is stale, or when memory ran out. */
-static bool make_slot_action(sky_agent *a, const sky__todo *t, sky_agent_action *out)
-{
-    sky__slot *s = &a->slots[t->slot];
-    out->slot = t->slot;
-    if (s->generation != t->generation || s->state == SKY__EMPTY)
-        return false;
-    switch (t->kind) {
-    case SKY__TODO_START:
-        out->kind = SKY_AGENT_START;
-        if (!s->start_pending)
-            return false;
-        out->msg = make_start(a, s, out);
-        s->start_pending = false;
-        s->revision = out->msg ? out->msg->plan.revision : s->revision;
-        break;
-    case SKY__TODO_RUN:
-        out->kind = SKY_AGENT_RUN;
-        if (s->state != SKY__RUNNING || s->lease->id != t->id)
-            return false;
-        out->msg = make_run(a, s);
-        break;
-    case SKY__TODO_DRAIN:
-        out->kind = SKY_AGENT_DRAIN;
-        return s->state == SKY__RUNNING;
-    default:
-        out->kind = SKY_AGENT_KILL;
-        out->why = t->why;
-        return true;
-    }
-    if (!out->msg)
-        sky__agent_oom(a);
-    return out->msg != NULL;
-}
-
-static bool make_action(sky_agent *a, const sky__todo *t, sky_agent_action *out)
-{
-    const sky__kept *k;
-    out->kind = SKY_AGENT_SEND;
-    switch (t->kind) {
-    case SKY__TODO_HELLO: out->msg = make_hello(a); break;
-    case SKY__TODO_HEARTBEAT: out->msg = make_heartbeat(a); break;
-    case SKY__TODO_BYE: out->msg = make_bye(a); break;
-    case SKY__TODO_RESULT:
-        k = sky__agent_kept(a, t->id);
-        if (!k || !a->welcomed)
-            return false; /* acknowledged meanwhile, or it waits for the next WELCOME */
-        out->msg = &k->msg;
-        break;
-    case SKY__TODO_RECORDED:
-        out->kind = SKY_AGENT_RECORDED;
-        out->msg = &t->recorded->msg;
-        out->store_uuid = a->store_uuid;
-        a->handed = t->recorded;
-        break;
-    case SKY__TODO_EXIT:
-        *out = (sky_agent_action){.kind = SKY_AGENT_EXIT, .exit_code = a->exit_code,
-                                  .reason = a->exit_reason};
-        return true;
-    default: return make_slot_action(a, t, out);
-    }
-    if (!out->msg)
-        sky__agent_oom(a);
-    return out->msg != NULL;
-}
-
-bool sky_agent_next(sky_agent *a, sky_agent_action *out)
-{
-    sky_arena_reset(&a->scratch);
-    sky__kept_free(a->handed);
-    a->handed = NULL;
-    while (a->n_todo > 0 && !a->out_of_memory) {
-        sky__todo t = a->todo[a->todo_head];
-        a->todo_head = (a->todo_head + 1) % a->cap_todo;
-        a->n_todo--;
-        *out = (sky_agent_action){0};
-        if (make_action(a, &t, out))
-            return true;
-    }
-    if (a->out_of_memory && a->exit_code == 0) {
-        a->exited = true;
-        a->exit_code = 1;
-        *out = (sky_agent_action){.kind = SKY_AGENT_EXIT, .exit_code = 1, .reason = "out of memory"};
-        return true;
-    }
-    return false;
-}
-
 /* --- For displays and tests --- */
 
 void sky_agent_running(sky_agent *a, uint32_t slot, uint64_t position, uint32_t elapsed_ms)
@@ -564,9 +370,15 @@ uint32_t sky_agent_slots(const sky_agent *a)
 sky_agent_stats sky_agent_get_stats(const sky_agent *a)
 {
     return (sky_agent_stats){
-        .leases_held = a->n_held, .leases_running = a->n_running, .results_unacked = a->unacked,
-        .unacked_bytes = a->unacked_bytes, .trials_ok = a->trials_ok,
-        .trials_failed = a->trials_failed, .connected = a->connected, .welcomed = a->welcomed,
-        .stopping = a->stopping, .exited = a->exited,
+        .leases_held = a->n_held,
+        .leases_running = a->n_running,
+        .results_unacked = a->unacked,
+        .unacked_bytes = a->unacked_bytes,
+        .trials_ok = a->trials_ok,
+        .trials_failed = a->trials_failed,
+        .connected = a->connected,
+        .welcomed = a->welcomed,
+        .stopping = a->stopping,
+        .exited = a->exited,
     };
 }

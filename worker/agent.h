@@ -31,7 +31,7 @@ enum {
     SKY_AGENT_LEASES_MAX = 4096, /* held at once, far above any prefetch */
     SKY_AGENT_GPUS_MAX = 64,     /* a set of GPUs is a 64-bit mask */
     SKY_AGENT_CPUS_MAX = 4096,
-    SKY_AGENT_PLANS_MAX = 256,   /* remembered; a forgotten one is asked for by a new HELLO */
+    SKY_AGENT_PLANS_MAX = 256, /* remembered; a forgotten one is asked for by a new HELLO */
 };
 
 /* Zero-initialise; a zero field means its default. Strings and lists are copied. */
@@ -46,12 +46,12 @@ typedef struct sky_agent_options {
     const sky_job_version *jobs;
     size_t n_jobs;
     bool open_plugins;
-    const char *environment;        /* JSON */
-    uint32_t heartbeat_ms;          /* until a WELCOME says otherwise; 0 = 1000 */
-    uint64_t unacked_bytes_max;     /* 0 = 256 MiB */
-    uint32_t resend_ms;             /* an unacknowledged result is sent again; doubles; 0 = 10000 */
-    uint32_t idle_ms;               /* an executor without work is ended; 0 = 30000 */
-    uint32_t stop_ms;               /* how long a stop waits for acknowledgements; 0 = 5000 */
+    const char *environment;    /* JSON */
+    uint32_t heartbeat_ms;      /* until a WELCOME says otherwise; 0 = 1000 */
+    uint64_t unacked_bytes_max; /* 0 = 256 MiB */
+    uint32_t resend_ms;         /* an unacknowledged result is sent again; doubles; 0 = 10000 */
+    uint32_t idle_ms;           /* an executor without work is ended; 0 = 30000 */
+    uint32_t stop_ms;           /* how long a stop waits for acknowledgements; 0 = 5000 */
 } sky_agent_options;
 
 /* Makes an agent. It starts unconnected. SKY_ENOMEM, SKY_EINVAL (capacities above the limits). */
@@ -90,9 +90,10 @@ typedef enum sky_death {
 
 typedef struct sky_agent_died {
     sky_death kind;
-    uint64_t begin, end; /* positions [begin, end) of its lease were being evaluated; equal: none or unknown */
-    const char *reason;  /* one line: "signal 11 (Segmentation fault)"; NULL: a text of the kind's */
-    const char *log;     /* end of standard error; NULL: none */
+    uint64_t begin,
+        end; /* positions [begin, end) of its lease were being evaluated; equal: none or unknown */
+    const char *reason; /* one line: "signal 11 (Segmentation fault)"; NULL: a text of the kind's */
+    const char *log;    /* end of standard error; NULL: none */
 } sky_agent_died;
 
 /* The executor of a slot is gone; everything it had reported was passed to sky_agent_outcome() before.
@@ -106,10 +107,10 @@ void sky_agent_unsent(sky_agent *a, uint64_t seq);
 
 typedef enum sky_agent_action_kind {
     SKY_AGENT_SEND = 1, /* send msg to the coordinator. If it gets lost, it is repeated in time */
-    SKY_AGENT_START,    /* start an executor in slot, for plan, with cpus and gpus. RUN may follow at once */
-    SKY_AGENT_RUN,      /* give lease to the executor of slot, which is idle */
-    SKY_AGENT_DRAIN,    /* the executor of slot finishes the trial it is at and returns the rest */
-    SKY_AGENT_KILL,     /* end the executor of slot and its process group; a death follows */
+    SKY_AGENT_START, /* start an executor in slot, for plan, with cpus and gpus. RUN may follow at once */
+    SKY_AGENT_RUN,   /* give lease to the executor of slot, which is idle */
+    SKY_AGENT_DRAIN, /* the executor of slot finishes the trial it is at and returns the rest */
+    SKY_AGENT_KILL,  /* end the executor of slot and its process group; a death follows */
     SKY_AGENT_RECORDED, /* msg, a RESULT, is durable: its checkpoints may go. A simulation ignores it */
     SKY_AGENT_EXIT,     /* the worker ends with exit code; no action follows */
 } sky_agent_action_kind;
@@ -123,16 +124,16 @@ typedef enum sky_kill_why {
 
 typedef struct sky_agent_action {
     sky_agent_action_kind kind;
-    uint32_t slot;              /* START, RUN, DRAIN, KILL: below sky_agent_slots() */
-    const sky_msg *msg;         /* SEND, RECORDED; START: a SKY_MSG_PLAN; RUN: a SKY_MSG_LEASE */
-    const char *store_uuid;     /* START, RECORDED: of the store that the sweep is in */
-    uint32_t cpus;              /* START */
-    uint64_t gpus;              /* START: bit g = GPU number g */
-    int64_t timeout_ns;         /* START: the plan's limits, for the watcher; 0 = none */
-    uint64_t memory_bytes;      /* START: likewise */
-    sky_kill_why why;           /* KILL */
-    int exit_code;              /* EXIT */
-    const char *reason;         /* EXIT: for a person */
+    uint32_t slot;          /* START, RUN, DRAIN, KILL: below sky_agent_slots() */
+    const sky_msg *msg;     /* SEND, RECORDED; START: a SKY_MSG_PLAN; RUN: a SKY_MSG_LEASE */
+    const char *store_uuid; /* START, RECORDED: of the store that the sweep is in */
+    uint32_t cpus;          /* START */
+    uint64_t gpus;          /* START: bit g = GPU number g */
+    int64_t timeout_ns;     /* START: the plan's limits, for the watcher; 0 = none */
+    uint64_t memory_bytes;  /* START: likewise */
+    sky_kill_why why;       /* KILL */
+    int exit_code;          /* EXIT */
+    const char *reason;     /* EXIT: for a person */
 } sky_agent_action;
 
 /* Takes the next action. Its pointers are valid until the next call of any function of this agent. False

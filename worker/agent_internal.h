@@ -1,7 +1,7 @@
 /* The agent's state: only for the agent and its tests.
  *
- * agent.c: life, messages, time, the action queue. agent_slots.c: leases and executors.
- * agent_results.c: what is kept until it is acknowledged. */
+ * agent.c: life, messages, time. agent_actions.c: the queue of what is to be done.
+ * agent_slots.c: leases and executors. agent_results.c: what is kept until it is acknowledged. */
 #ifndef SKY_WORKER_AGENT_INTERNAL_H
 #define SKY_WORKER_AGENT_INTERNAL_H
 
@@ -10,11 +10,11 @@
 #include "worker/agent.h"
 
 enum {
-    SKY__SEEN_MAX = 1024,          /* finished or revoked leases remembered against late copies */
-    SKY__START_FAILURES_MAX = 8,   /* in a row, before the worker gives up */
-    SKY__IDLE_DEATHS_MAX = 2,      /* deaths with nothing running, before a position is charged */
-    SKY__WAKE_MS_MAX = 1000,       /* housekeeping at least this often */
-    SKY__RETRY_MS = 20,            /* until a full queue is tried again */
+    SKY__SEEN_MAX = 1024,        /* finished or revoked leases remembered against late copies */
+    SKY__START_FAILURES_MAX = 8, /* in a row, before the worker gives up */
+    SKY__IDLE_DEATHS_MAX = 2,    /* deaths with nothing running, before a position is charged */
+    SKY__WAKE_MS_MAX = 1000,     /* housekeeping at least this often */
+    SKY__RETRY_MS = 20,          /* until a full queue is tried again */
 };
 
 typedef struct sky__plan {
@@ -69,7 +69,7 @@ typedef struct sky__kept {
     uint64_t bytes;
     int64_t sent_ns; /* -1: not since the last HELLO */
     uint32_t sends;
-    bool recorded;   /* acknowledged; freed when its RECORDED action is over */
+    bool recorded; /* acknowledged; freed when its RECORDED action is over */
 } sky__kept;
 
 /* What to send is made when the action is taken, so that it is never out of date. */
@@ -103,9 +103,9 @@ struct sky_agent {
     bool connected, welcomed, stopping, stop_now, exited, out_of_memory;
     char *store_uuid; /* NULL before the first WELCOME */
     uint32_t heartbeat_ms;
-    int64_t now_ns; /* latest time seen */
+    int64_t now_ns;                                    /* latest time seen */
     int64_t hello_ns, heartbeat_ns, stop_ns, start_ns; /* when next; stop_ns -1: not yet known */
-    int64_t retry_ns;           /* when to send what the queue had no room for; -1: nothing */
+    int64_t retry_ns; /* when to send what the queue had no room for; -1: nothing */
     int exit_code;
     char exit_reason[256];
 
@@ -142,10 +142,13 @@ static inline int64_t sky__ms(uint32_t ms)
 
 /* agent.c */
 void sky__agent_oom(sky_agent *a); /* the worker ends: its executors and its results go with it */
-void sky__agent_push(sky_agent *a, sky__todo t);
-void sky__agent_settle(sky_agent *a); /* after each input: starts what can start, ends what is to end */
+void sky__agent_settle(
+    sky_agent *a); /* after each input: starts what can start, ends what is to end */
 void sky__agent_exit(sky_agent *a, int code, const char *reason);
 sky__plan *sky__agent_plan(sky_agent *a, int64_t sweep);
+
+/* agent_actions.c */
+void sky__agent_push(sky_agent *a, sky__todo t);
 
 /* agent_slots.c */
 void sky__agent_take(sky_agent *a, const sky_msg_lease *l);

@@ -28,7 +28,7 @@ static bool reserve(sky_agent *a)
     if (a->n_kept < a->cap_kept)
         return true;
     size_t cap = a->cap_kept ? a->cap_kept * 2 : 64;
-    sky__kept **kept = realloc(a->kept, cap * sizeof(*kept));
+    sky__kept **kept = realloc(a->kept, cap * sizeof(sky__kept *));
     if (!kept)
         return false;
     a->kept = kept;
@@ -84,7 +84,7 @@ void sky__agent_ack(sky_agent *a, uint64_t seq)
     /* Shifting at once for each would be quadratic when acknowledgements come one by one. */
     if (gone < a->n_kept && gone < a->cap_kept / 2)
         return;
-    memmove(a->kept, a->kept + gone, (a->n_kept - gone) * sizeof(*a->kept));
+    memmove(a->kept, a->kept + gone, (a->n_kept - gone) * sizeof(sky__kept *));
     a->n_kept -= gone;
     a->kept_first += gone;
 }

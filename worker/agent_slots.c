@@ -114,7 +114,8 @@ void sky__agent_take(sky_agent *a, const sky_msg_lease *l)
         !fits_machine(a, &p->resources)) {
         remember(a, l->lease);
         give_back(a, l->lease, l->sweep, l->positions.r, l->positions.n);
-        if (!known && !a->stopping) { /* its plan was lost on the way: the HELLO asks for it again */
+        if (!known &&
+            !a->stopping) { /* its plan was lost on the way: the HELLO asks for it again */
             a->welcomed = false;
             a->hello_ns = a->now_ns;
         }
@@ -183,8 +184,9 @@ static void kill_slot(sky_agent *a, uint32_t index, sky_kill_why why)
         return;
     }
     s->state = SKY__DYING;
-    sky__agent_push(a, (sky__todo){.kind = SKY__TODO_KILL, .slot = index, .why = why,
-                                   .generation = s->generation});
+    sky__agent_push(
+        a, (sky__todo){
+               .kind = SKY__TODO_KILL, .slot = index, .why = why, .generation = s->generation});
 }
 
 void sky__agent_revoke(sky_agent *a, uint64_t lease)
@@ -267,12 +269,15 @@ static uint32_t pick_slot(sky_agent *a, const sky__plan *p)
     if (v.empty == UINT32_MAX)
         return UINT32_MAX;
     sky__slot *s = &a->slots[v.empty];
-    *s = (sky__slot){.state = SKY__IDLE, .generation = s->generation + 1, .start_pending = true,
-                     .sweep = p->sweep, .revision = p->revision};
+    *s = (sky__slot){.state = SKY__IDLE,
+                     .generation = s->generation + 1,
+                     .start_pending = true,
+                     .sweep = p->sweep,
+                     .revision = p->revision};
     for (uint32_t g = 0; count_bits(s->gpus) < p->resources.gpus; g++)
         s->gpus |= v.gpus_free & (UINT64_C(1) << g);
-    sky__agent_push(a, (sky__todo){.kind = SKY__TODO_START, .slot = v.empty,
-                                   .generation = s->generation});
+    sky__agent_push(
+        a, (sky__todo){.kind = SKY__TODO_START, .slot = v.empty, .generation = s->generation});
     return v.empty;
 }
 
@@ -282,7 +287,7 @@ void sky__agent_start_leases(sky_agent *a)
     while (a->first && !a->stopping && a->unacked_bytes <= a->o.unacked_bytes_max) {
         sky__held *h = a->first;
         sky__plan *p = sky__agent_plan(a, h->sweep);
-        assert(p); /* plans with leases are not forgotten */
+        assert(p);                             /* plans with leases are not forgotten */
         if (!fits_machine(a, &p->resources)) { /* a newer revision asks for more */
             return_lease(a, h);
             continue;
@@ -305,8 +310,9 @@ void sky__agent_start_leases(sky_agent *a)
         a->memory_free -= s->memory_bytes;
         a->n_running++;
         h->slot = (int32_t)index;
-        sky__agent_push(a, (sky__todo){.kind = SKY__TODO_RUN, .slot = index, .id = h->id,
-                                       .generation = s->generation});
+        sky__agent_push(
+            a, (sky__todo){
+                   .kind = SKY__TODO_RUN, .slot = index, .id = h->id, .generation = s->generation});
     }
 }
 
@@ -338,7 +344,8 @@ void sky__agent_drain(sky_agent *a)
 {
     for (uint32_t i = 0; i < a->n_slots; i++) {
         if (a->slots[i].state == SKY__RUNNING)
-            sky__agent_push(a, (sky__todo){.kind = SKY__TODO_DRAIN, .slot = i,
+            sky__agent_push(a, (sky__todo){.kind = SKY__TODO_DRAIN,
+                                           .slot = i,
                                            .generation = a->slots[i].generation});
     }
 }
@@ -446,18 +453,24 @@ static const char *death_text(const sky_agent_died *d)
     if (d->reason)
         return d->reason;
     switch (d->kind) {
-    case SKY_DEATH_TIMEOUT: return "ran longer than limits.timeout";
-    case SKY_DEATH_MEMORY: return "took more memory than limits.memory";
-    default: return "the executor died";
+    case SKY_DEATH_TIMEOUT:
+        return "ran longer than limits.timeout";
+    case SKY_DEATH_MEMORY:
+        return "took more memory than limits.memory";
+    default:
+        return "the executor died";
     }
 }
 
 static uint32_t failure_kind(sky_death kind)
 {
     switch (kind) {
-    case SKY_DEATH_TIMEOUT: return FAILURE_TIMEOUT;
-    case SKY_DEATH_MEMORY: return FAILURE_MEMORY;
-    default: return FAILURE_CRASH;
+    case SKY_DEATH_TIMEOUT:
+        return FAILURE_TIMEOUT;
+    case SKY_DEATH_MEMORY:
+        return FAILURE_MEMORY;
+    default:
+        return FAILURE_CRASH;
     }
 }
 
@@ -480,8 +493,10 @@ static void report_dead(sky_agent *a, sky__held *h, const sky_agent_died *d, con
     } else {
         const char *reason = sky_arena_strdup(&arena, death_text(d));
         const char *log = sky_arena_strdup(&arena, d->log ? d->log : "");
-        *f = (sky_failed_attempt){.position = dead->r[0].begin, .kind = failure_kind(d->kind),
-                                  .reason = reason ? reason : "", .log = log ? log : ""};
+        *f = (sky_failed_attempt){.position = dead->r[0].begin,
+                                  .kind = failure_kind(d->kind),
+                                  .reason = reason ? reason : "",
+                                  .log = log ? log : ""};
         r.failed = f;
         r.n_failed = 1;
     }

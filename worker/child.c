@@ -19,11 +19,11 @@
 extern char **environ;
 
 enum {
-    READ_BYTES = 256 << 10,      /* room for one read */
-    READS_PER_TURN = 16,         /* so that other executors and timers are served */
-    SOCKET_BYTES = 1 << 20,      /* an executor should not wait while the agent is busy */
+    READ_BYTES = 256 << 10, /* room for one read */
+    READS_PER_TURN = 16,    /* so that other executors and timers are served */
+    SOCKET_BYTES = 1 << 20, /* an executor should not wait while the agent is busy */
     CHANNEL_FD = 3,
-    CLOSED_GRACE_MS = 1000,      /* from the end of the channel to SIGKILL */
+    CLOSED_GRACE_MS = 1000, /* from the end of the channel to SIGKILL */
 };
 
 /* --- The end --- */
@@ -119,11 +119,19 @@ static sky_death classify(const sky__child *c, int64_t status, int sig, char *te
 {
     text[0] = 0;
     switch (c->doom) {
-    case SKY__DOOM_ASKED: return SKY_DEATH_ASKED;
-    case SKY__DOOM_TIMEOUT: snprintf(text, len, "%s", c->doom_text); return SKY_DEATH_TIMEOUT;
-    case SKY__DOOM_MEMORY: snprintf(text, len, "%s", c->doom_text); return SKY_DEATH_MEMORY;
-    case SKY__DOOM_CHANNEL: snprintf(text, len, "%s", c->doom_text); return SKY_DEATH_CRASH;
-    case SKY__DOOM_NONE: break;
+    case SKY__DOOM_ASKED:
+        return SKY_DEATH_ASKED;
+    case SKY__DOOM_TIMEOUT:
+        snprintf(text, len, "%s", c->doom_text);
+        return SKY_DEATH_TIMEOUT;
+    case SKY__DOOM_MEMORY:
+        snprintf(text, len, "%s", c->doom_text);
+        return SKY_DEATH_MEMORY;
+    case SKY__DOOM_CHANNEL:
+        snprintf(text, len, "%s", c->doom_text);
+        return SKY_DEATH_CRASH;
+    case SKY__DOOM_NONE:
+        break;
     }
     if (sig == SIGKILL && sky_oom_kills() > c->oom_kills) {
         snprintf(text, len, "the machine ran out of memory");
@@ -332,6 +340,8 @@ static void list_gpus(const sky__machine *m, uint64_t mask, char *buf, size_t le
 static bool fill_page(sky__child *c, const sky__child_options *o)
 {
     sky_executor_page *p = c->page;
+    if (!p)
+        return false;
     p->parent_pid = (uint32_t)getpid();
     p->threads = o->action->cpus;
     p->open_plugins = o->open_plugins;
@@ -344,8 +354,8 @@ static bool fill_page(sky__child *c, const sky__child_options *o)
 }
 
 /* What the executor's libraries look at when they are loaded. */
-static const char *const own_names[] = {"OMP_NUM_THREADS",     "OPENBLAS_NUM_THREADS",
-                                        "GOTO_NUM_THREADS",    "MKL_NUM_THREADS",
+static const char *const own_names[] = {"OMP_NUM_THREADS",      "OPENBLAS_NUM_THREADS",
+                                        "GOTO_NUM_THREADS",     "MKL_NUM_THREADS",
                                         "CUDA_VISIBLE_DEVICES", NULL};
 
 static bool is_own(const char *entry)
@@ -452,7 +462,8 @@ static sky_err spawn(sky__child *c, const sky__child_options *o, const int their
     sky_arena_free(&arena);
     if (code != 0)
         return sky_fail(e, SKY_EIO, "cannot start an executor: %s", uv_strerror(code));
-    c->watch = (sky_watch){.pid = c->process.pid, .page = c->page,
+    c->watch = (sky_watch){.pid = c->process.pid,
+                           .page = c->page,
                            .timeout_ns = o->action->timeout_ns,
                            .memory_bytes = o->action->memory_bytes};
     return SKY_OK;
@@ -466,8 +477,13 @@ sky_err sky__child_start(sky__child **out, const sky__child_options *o, sky_erro
     sky__child *c = calloc(1, sizeof *c);
     if (!c)
         return sky_fail(e, SKY_ENOMEM, "out of memory");
-    *c = (sky__child){.slot = o->slot, .sweep = o->action->msg->plan.sweep, .fd = -1, .log = -1,
-                      .kill_ns = -1, .process = {.data = c}, .poll = {.data = c}};
+    *c = (sky__child){.slot = o->slot,
+                      .sweep = o->action->msg->plan.sweep,
+                      .fd = -1,
+                      .log = -1,
+                      .kill_ns = -1,
+                      .process = {.data = c},
+                      .poll = {.data = c}};
     sky_err err = open_files(c, theirs, e);
     if (err == SKY_OK && !fill_page(c, o))
         err = sky_fail(e, SKY_ELIMIT, "the name of the checkpoint folder is too long");

@@ -200,8 +200,10 @@ static sky_err set_up(sky__executor *x, const sky_msg_plan *m, sky_error *e)
     const char *plugin = sky_plan_plugin(x->plan);
     if (err == SKY_OK && plugin && !sky_job_find(x->d->name)) {
         if (!x->page->open_plugins)
-            return sky_fail(e, SKY_EPERM, "this worker loads no plug-ins that a plan names (%s): "
-                                          "start it with --allow-plugins", plugin);
+            return sky_fail(e, SKY_EPERM,
+                            "this worker loads no plug-ins that a plan names (%s): "
+                            "start it with --allow-plugins",
+                            plugin);
         err = sky_plugin_load(plugin, e);
     }
     if (err != SKY_OK)

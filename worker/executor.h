@@ -24,18 +24,19 @@ enum {
  * and then nothing was running. Written by the agent: the rest. */
 typedef struct sky_executor_page {
     _Atomic uint64_t turn;
-    _Atomic uint64_t begin, end;  /* positions [begin, end) are being evaluated; equal: none */
-    _Atomic int64_t started_ns;   /* CLOCK_MONOTONIC, since when */
-    _Atomic uint64_t log_begin;   /* size of standard error then */
+    _Atomic uint64_t begin, end;       /* positions [begin, end) are being evaluated; equal: none */
+    _Atomic int64_t started_ns;        /* CLOCK_MONOTONIC, since when */
+    _Atomic uint64_t log_begin;        /* size of standard error then */
     _Atomic uint32_t checkpoints_used; /* a checkpoint was written: there may be files to remove */
 
-    _Atomic uint32_t drain;       /* finish the trial at hand, return the rest of the lease */
-    _Atomic uint32_t stop;        /* end soon: what ctx->stopping() says */
-    uint32_t parent_pid;          /* of the agent: whoever else is the parent means it is gone */
-    uint32_t threads;             /* cpus of the lease */
-    uint32_t open_plugins;        /* may load the plan's plug-in */
-    char gpus[256];               /* "0,1": what CUDA_VISIBLE_DEVICES says */
-    char checkpoints[SKY_EXECUTOR_CHECKPOINTS_MAX]; /* folder of this sweep's, made on use; "": none */
+    _Atomic uint32_t drain; /* finish the trial at hand, return the rest of the lease */
+    _Atomic uint32_t stop;  /* end soon: what ctx->stopping() says */
+    uint32_t parent_pid;    /* of the agent: whoever else is the parent means it is gone */
+    uint32_t threads;       /* cpus of the lease */
+    uint32_t open_plugins;  /* may load the plan's plug-in */
+    char gpus[256];         /* "0,1": what CUDA_VISIBLE_DEVICES says */
+    char checkpoints
+        [SKY_EXECUTOR_CHECKPOINTS_MAX]; /* folder of this sweep's, made on use; "": none */
 } sky_executor_page;
 
 /* Runs until the channel closes; returns the exit code. */

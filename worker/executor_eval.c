@@ -81,8 +81,8 @@ sky_err sky__executor_columns(sky__executor *x)
         return SKY_ENOMEM;
     bool ok = true;
     for (size_t p = 0; p < d->n_params; p++)
-        ok = ok && new_column(a, &x->params[p], d->params[p].type, rows,
-                              sky_plan_has_absent(x->plan, p));
+        ok = ok &&
+             new_column(a, &x->params[p], d->params[p].type, rows, sky_plan_has_absent(x->plan, p));
     for (size_t m = 0; m < d->n_metrics; m++)
         ok = ok && new_column(a, &x->metrics[m], d->metrics[m].type, rows, true);
     return ok ? SKY_OK : SKY_ENOMEM;
@@ -122,7 +122,8 @@ static void return_rest(sky__executor *x)
     }
 }
 
-static const sky_column *columns_from(const sky_column *columns, sky_column *at, size_t n, size_t row)
+static const sky_column *columns_from(const sky_column *columns, sky_column *at, size_t n,
+                                      size_t row)
 {
     for (size_t c = 0; c < n; c++)
         at[c] = column_at(&columns[c], row);

@@ -14,13 +14,13 @@
 #include "worker/executor.h"
 
 enum {
-    SKY__FLUSH_MS = 50,            /* a result leaves at least this often while trials end */
-    SKY__BATCH_MS = 10,            /* how long one call of run_batch() should take */
-    SKY__BATCH_ROWS_MAX = 4096,    /* of one call: its columns stay in the cache */
-    SKY__POINT_ROWS_MAX = 256,     /* decoded ahead for run() */
-    SKY__PART_ROWS_MAX = 8192,     /* of one result */
-    SKY__PART_ROWS_MIN = 64,       /* the same for a sweep of very many columns */
-    SKY__PART_BYTES_MAX = 8 << 20, /* of columns, and of texts and artifacts, in one result */
+    SKY__FLUSH_MS = 50,                  /* a result leaves at least this often while trials end */
+    SKY__BATCH_MS = 10,                  /* how long one call of run_batch() should take */
+    SKY__BATCH_ROWS_MAX = 4096,          /* of one call: its columns stay in the cache */
+    SKY__POINT_ROWS_MAX = 256,           /* decoded ahead for run() */
+    SKY__PART_ROWS_MAX = 8192,           /* of one result */
+    SKY__PART_ROWS_MIN = 64,             /* the same for a sweep of very many columns */
+    SKY__PART_BYTES_MAX = 8 << 20,       /* of columns, and of texts and artifacts, in one result */
     SKY__ARTIFACTS_BYTES_MAX = 16 << 20, /* of one trial: jobs/job.h says so */
     SKY__CURVE_STEPS_MAX = 1 << 15,      /* values of one trial that are kept */
     SKY__SETUP_FAILURES_MAX = 64,        /* positions charged per lease when no trial can run */
@@ -55,7 +55,7 @@ typedef struct sky__executor {
     sky_error setup; /* why nothing can run */
     sky_arena perm;  /* the arrays below */
     size_t rows_max;
-    sky_column *params, *metrics;     /* of the part's rows, then of the chunk at hand */
+    sky_column *params, *metrics;       /* of the part's rows, then of the chunk at hand */
     sky_column *params_at, *metrics_at; /* scratch: the same from a row on */
     float *wall_s;
     uint64_t *positions, *trials, *seeds; /* of the chunk */
@@ -89,11 +89,13 @@ void sky__executor_running(sky__executor *x, uint64_t begin, uint64_t end, int64
 void sky__executor_idle(sky__executor *x);
 /* What standard error got since the trial began, at most its last 64 KiB; NULL if nothing. In scratch. */
 const char *sky__executor_log(sky__executor *x);
-_Noreturn void sky__executor_die(const char *why); /* out of memory and the like: the agent sees a crash */
+_Noreturn void
+sky__executor_die(const char *why); /* out of memory and the like: the agent sees a crash */
 
 /* executor_eval.c */
 sky_err sky__executor_columns(sky__executor *x); /* allocates the arrays for x->d */
-bool sky__executor_lease(sky__executor *x, const sky_msg_lease *l); /* false when the agent is gone */
+bool sky__executor_lease(sky__executor *x,
+                         const sky_msg_lease *l); /* false when the agent is gone */
 
 /* executor_part.c: all end the process when out of memory */
 void sky__part_add(sky_ranges *s, uint64_t begin, uint64_t end);

@@ -60,9 +60,10 @@ void sky__part_curve(sky__executor *x, int64_t step, const char *name, double va
         if (strcmp(p->curve[p->n_curve - back].name, name) == 0)
             known = p->curve[p->n_curve - back].name;
     }
-    p->curve[p->n_curve++] = (sky_curve_step){
-        .position = x->position, .step = step, .name = known ? known : keep_text(p, name),
-        .value = value};
+    p->curve[p->n_curve++] = (sky_curve_step){.position = x->position,
+                                              .step = step,
+                                              .name = known ? known : keep_text(p, name),
+                                              .value = value};
 }
 
 void sky__part_artifact(sky__executor *x, const char *name, const void *bytes, size_t len)

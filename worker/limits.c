@@ -127,7 +127,9 @@ uint64_t sky_oom_kills(void)
 
 bool sky_watch_running(const sky_executor_page *page, sky_watch_trial *out)
 {
-    enum { TRIES = 8 }; /* a microsecond job changes it all the time: then nothing takes long either */
+    enum {
+        TRIES = 8
+    }; /* a microsecond job changes it all the time: then nothing takes long either */
     for (int i = 0; i < TRIES; i++) {
         uint64_t turn = atomic_load_explicit(&page->turn, memory_order_acquire);
         out->turn = turn;

@@ -26,7 +26,11 @@ typedef struct sky_watch {
     uint64_t resident_bytes;
 } sky_watch;
 
-typedef enum sky_watch_verdict { SKY_WATCH_OK, SKY_WATCH_TIMEOUT, SKY_WATCH_MEMORY } sky_watch_verdict;
+typedef enum sky_watch_verdict {
+    SKY_WATCH_OK,
+    SKY_WATCH_TIMEOUT,
+    SKY_WATCH_MEMORY
+} sky_watch_verdict;
 
 sky_watch_verdict sky_watch_check(sky_watch *w, int64_t now_ns);
 

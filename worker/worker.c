@@ -38,9 +38,9 @@ struct sky_worker {
 
     sky__child **children; /* by slot */
     uint32_t n_slots;
-    int64_t timer_ns;    /* when the timer fires; -1: not started */
-    int64_t watched_ns;  /* last look at the children */
-    sky_arena arena;     /* of a message of the coordinator */
+    int64_t timer_ns;   /* when the timer fires; -1: not started */
+    int64_t watched_ns; /* last look at the children */
+    sky_arena arena;    /* of a message of the coordinator */
     sky_buf out;
     int64_t checkpoint_sweeps[SKY__CHECKPOINT_SWEEPS_MAX]; /* whose jobs use checkpoints */
     size_t n_checkpoint_sweeps;
@@ -126,9 +126,10 @@ static void log_acknowledged(const sky_msg_result *r)
         return;
     sky_buf b = {0};
     for (size_t i = 0; i < r->ok.n; i++)
-        sky_buf_printf(&b, "%s%" PRIu64 "-%" PRIu64, i ? "," : "", r->ok.r[i].begin, r->ok.r[i].end - 1);
-    sky_log(SKY_LOG_DEBUG, "worker", "acknowledged seq=%" PRIu64 " sweep=%" PRId64 " positions=%s", r->seq,
-            r->sweep, sky_buf_str(&b));
+        sky_buf_printf(&b, "%s%" PRIu64 "-%" PRIu64, i ? "," : "", r->ok.r[i].begin,
+                       r->ok.r[i].end - 1);
+    sky_log(SKY_LOG_DEBUG, "worker", "acknowledged seq=%" PRIu64 " sweep=%" PRId64 " positions=%s",
+            r->seq, r->sweep, sky_buf_str(&b));
     sky_buf_free(&b);
 }
 
@@ -138,7 +139,8 @@ static void remove_checkpoints(sky_worker *w, const sky_msg_result *r, const cha
     if (!w->checkpoints || !store_uuid || strchr(store_uuid, '/') || !uses_checkpoints(w, r->sweep))
         return;
     char path[SKY_EXECUTOR_CHECKPOINTS_MAX + 64];
-    int folder = snprintf(path, sizeof path, "%s/%s/%" PRId64, w->checkpoints, store_uuid, r->sweep);
+    int folder =
+        snprintf(path, sizeof path, "%s/%s/%" PRId64, w->checkpoints, store_uuid, r->sweep);
     if (folder < 0 || (size_t)folder >= SKY_EXECUTOR_CHECKPOINTS_MAX)
         return;
     for (size_t i = 0; i < r->ok.n; i++) {
@@ -172,9 +174,15 @@ static void send_message(sky_worker *w, const sky_msg *m)
 static void start(sky_worker *w, const sky_agent_action *a)
 {
     sky__child_options o = {
-        .worker = w, .slot = a->slot, .action = a, .machine = &w->machine, .program = w->program,
-        .program_args = (const char *const *)w->program_args, .checkpoints = w->checkpoints,
-        .open_plugins = w->open_plugins, .loop = w->loop,
+        .worker = w,
+        .slot = a->slot,
+        .action = a,
+        .machine = &w->machine,
+        .program = w->program,
+        .program_args = (const char *const *)w->program_args,
+        .checkpoints = w->checkpoints,
+        .open_plugins = w->open_plugins,
+        .loop = w->loop,
     };
     assert(!w->children[a->slot]);
     sky_error e = {0};
@@ -201,8 +209,12 @@ static void kill_child(sky_worker *w, const sky_agent_action *a)
 static void act(sky_worker *w, const sky_agent_action *a, int *code, sky_buf *reason)
 {
     switch (a->kind) {
-    case SKY_AGENT_SEND: send_message(w, a->msg); break;
-    case SKY_AGENT_START: start(w, a); break;
+    case SKY_AGENT_SEND:
+        send_message(w, a->msg);
+        break;
+    case SKY_AGENT_START:
+        start(w, a);
+        break;
     case SKY_AGENT_RUN:
         if (w->children[a->slot])
             sky__child_send(w->children[a->slot], a->msg);
@@ -211,7 +223,9 @@ static void act(sky_worker *w, const sky_agent_action *a, int *code, sky_buf *re
         if (w->children[a->slot])
             atomic_store(&w->children[a->slot]->page->drain, 1);
         break;
-    case SKY_AGENT_KILL: kill_child(w, a); break;
+    case SKY_AGENT_KILL:
+        kill_child(w, a);
+        break;
     case SKY_AGENT_RECORDED:
         log_acknowledged(&a->msg->result);
         remove_checkpoints(w, &a->msg->result, a->store_uuid);
@@ -309,11 +323,14 @@ static void watch_child(sky_worker *w, sky__child *c, int64_t now_ns)
     if (sky_watch_running(c->page, &t)) {
         int64_t ms = (now_ns - t.started_ns) / SKY_NS_PER_MS;
         sky_agent_running(w->agent, c->slot, t.begin,
-                          ms < 0 ? 0 : ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX);
+                          ms < 0            ? 0
+                          : ms < UINT32_MAX ? (uint32_t)ms
+                                            : UINT32_MAX);
     }
     char text[128], number[64];
     switch (sky_watch_check(&c->watch, now_ns)) {
-    case SKY_WATCH_OK: break;
+    case SKY_WATCH_OK:
+        break;
     case SKY_WATCH_TIMEOUT:
         snprintf(text, sizeof text, "ran longer than limits.timeout (%s)",
                  sky_format_duration((double)c->watch.timeout_ns * 1e-9, number, sizeof number));
@@ -417,7 +434,7 @@ static sky_err make_agent(sky_worker *w, const sky_worker_options *o, sky_error 
     sky_buf json = {0};
     sky__machine_json(&w->machine, o->git_commit, &json);
     size_t n = sky_job_list(NULL, 0);
-    const sky_job **jobs = calloc(n + 1, sizeof(*jobs));
+    const sky_job **jobs = calloc(n + 1, sizeof(sky_job *));
     sky_job_version *versions = calloc(n + 1, sizeof *versions);
     sky_err err = SKY_ENOMEM;
     if (jobs && versions && sky_buf_ok(&json)) {
@@ -425,11 +442,16 @@ static sky_err make_agent(sky_worker *w, const sky_worker_options *o, sky_error 
         for (size_t i = 0; i < n; i++)
             versions[i] = (sky_job_version){.name = jobs[i]->d.name, .version = jobs[i]->d.version};
         sky_agent_options options = {
-            .session = w->session, .host = w->machine.host, .pid = (uint32_t)getpid(),
-            .program_version = SKY_VERSION, .cpus = o->slots ? o->slots : w->machine.cpus,
+            .session = w->session,
+            .host = w->machine.host,
+            .pid = (uint32_t)getpid(),
+            .program_version = SKY_VERSION,
+            .cpus = o->slots ? o->slots : w->machine.cpus,
             .gpus = w->machine.n_gpus,
             .memory_bytes = o->memory_bytes ? o->memory_bytes : w->machine.memory_bytes,
-            .jobs = versions, .n_jobs = n, .open_plugins = o->open_plugins,
+            .jobs = versions,
+            .n_jobs = n,
+            .open_plugins = o->open_plugins,
             .environment = sky_buf_str(&json),
         };
         err = sky_agent_new(&w->agent, &options);
@@ -454,7 +476,7 @@ static sky_err set_up(sky_worker *w, const sky_worker_options *o, sky_error *e)
     if (err != SKY_OK)
         return err;
     w->n_slots = sky_agent_slots(w->agent);
-    w->children = calloc(w->n_slots, sizeof(*w->children));
+    w->children = calloc(w->n_slots, sizeof(sky__child *));
     w->program = sky_strdup(o->program);
     w->checkpoints = o->checkpoints ? sky_strdup(o->checkpoints) : default_checkpoints();
     if (!w->children || (o->program && !w->program) ||
@@ -480,9 +502,15 @@ sky_err sky_worker_open(sky_worker **out, const sky_worker_options *o, sky_error
     sky_err err = set_up(w, o, e);
     if (err == SKY_OK) {
         sky_link_options link = {
-            .loop = o->loop, .endpoint = o->endpoint, .keys = o->keys,
-            .identity = w->session.b, .identity_len = sizeof w->session.b,
-            .on_message = on_message, .on_idle = on_idle, .on_state = on_state, .arg = w,
+            .loop = o->loop,
+            .endpoint = o->endpoint,
+            .keys = o->keys,
+            .identity = w->session.b,
+            .identity_len = sizeof w->session.b,
+            .on_message = on_message,
+            .on_idle = on_idle,
+            .on_state = on_state,
+            .arg = w,
         };
         err = sky_link_open(&w->link, &link, e);
     }

@@ -20,18 +20,19 @@ typedef struct sky_worker sky_worker;
 /* Zero-initialise; a zero field means its default. Everything is borrowed until sky_worker_open()
  * returns, but for loop and keys, which must outlive the worker. */
 typedef struct sky_worker_options {
-    uv_loop_t *loop;            /* required */
-    const char *endpoint;       /* of the coordinator; required */
-    const sky_keyring *keys;    /* required for tcp */
-    uint32_t slots;             /* cpus that trials may use in all; 0 = those of the affinity mask */
-    const char *gpus;           /* "0,2" or ""; NULL = all that are visible (CUDA_VISIBLE_DEVICES) */
-    uint64_t memory_bytes;      /* that trials may reserve; 0 = of the machine or its cgroup */
-    bool open_plugins;          /* load plug-ins that plans name */
-    const char *program;        /* executable of the executors; NULL = /proc/self/exe */
-    const char *const *program_args; /* its arguments without argv[0]; NULL = {"executor", "--fd", "3"} */
-    const char *git_commit;     /* of this build; NULL = unknown */
-    const char *checkpoints;    /* folder; NULL = $XDG_CACHE_HOME/skyline/checkpoints */
-    uint32_t kill_grace_ms;     /* from asking a job to stop to killing it; 0 = 1000 */
+    uv_loop_t *loop;         /* required */
+    const char *endpoint;    /* of the coordinator; required */
+    const sky_keyring *keys; /* required for tcp */
+    uint32_t slots;          /* cpus that trials may use in all; 0 = those of the affinity mask */
+    const char *gpus;        /* "0,2" or ""; NULL = all that are visible (CUDA_VISIBLE_DEVICES) */
+    uint64_t memory_bytes;   /* that trials may reserve; 0 = of the machine or its cgroup */
+    bool open_plugins;       /* load plug-ins that plans name */
+    const char *program;     /* executable of the executors; NULL = /proc/self/exe */
+    const char *const
+        *program_args;       /* its arguments without argv[0]; NULL = {"executor", "--fd", "3"} */
+    const char *git_commit;  /* of this build; NULL = unknown */
+    const char *checkpoints; /* folder; NULL = $XDG_CACHE_HOME/skyline/checkpoints */
+    uint32_t kill_grace_ms;  /* from asking a job to stop to killing it; 0 = 1000 */
     /* The worker has ended: it was told to, or could not go on (code 1, with a reason). Called once, with
      * all executors dead. It may call sky_worker_close(). */
     void (*on_exit)(void *arg, int code, const char *reason);

@@ -37,11 +37,11 @@ void sky__machine_json(const sky__machine *m, const char *git_commit, sky_buf *o
 /* --- child.c --- */
 
 typedef enum sky__doom { /* why it was killed by us */
-    SKY__DOOM_NONE,
-    SKY__DOOM_ASKED,
-    SKY__DOOM_TIMEOUT,
-    SKY__DOOM_MEMORY,
-    SKY__DOOM_CHANNEL, /* it closed its channel or sent nonsense */
+                         SKY__DOOM_NONE,
+                         SKY__DOOM_ASKED,
+                         SKY__DOOM_TIMEOUT,
+                         SKY__DOOM_MEMORY,
+                         SKY__DOOM_CHANNEL, /* it closed its channel or sent nonsense */
 } sky__doom;
 
 /* An executor process. It lives until both handles are closed. */
@@ -52,13 +52,13 @@ typedef struct sky__child {
     uv_process_t process;
     uv_poll_t poll;
     bool process_open, poll_open, exited, ended; /* ended: its death was reported */
-    int fd;  /* our end of the channel */
-    int log; /* its standard error */
+    int fd;                                      /* our end of the channel */
+    int log;                                     /* its standard error */
     sky_executor_page *page;
     sky_watch watch;
     sky__doom doom;
     char doom_text[128];
-    int64_t kill_ns;  /* when to use SIGKILL; -1: not planned */
+    int64_t kill_ns;    /* when to use SIGKILL; -1: not planned */
     uint64_t oom_kills; /* when it began */
     sky_buf in, out;
     size_t out_at; /* sent of out */
@@ -90,7 +90,7 @@ void sky__worker_outcome(struct sky_worker *w, sky__child *c, const sky_msg_resu
                          sky_arena *arena);
 /* The child is gone: everything it sent was passed on before. */
 void sky__worker_died(struct sky_worker *w, sky__child *c, const sky_agent_died *d);
-void sky__worker_turn(struct sky_worker *w); /* carries out what the agent wants */
+void sky__worker_turn(struct sky_worker *w);  /* carries out what the agent wants */
 void sky__worker_unref(struct sky_worker *w); /* a child was freed */
 
 #endif

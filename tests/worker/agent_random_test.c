@@ -146,14 +146,21 @@ static void take(void)
             cr_assert_eq(act.cpus, plan_cpus[s->sweep]);
             cr_assert_eq((uint32_t)__builtin_popcountll(act.gpus), plan_gpus[s->sweep]);
             break;
-        case SKY_AGENT_RUN: on_run(&act); break;
-        case SKY_AGENT_DRAIN: s->drain = true; break;
+        case SKY_AGENT_RUN:
+            on_run(&act);
+            break;
+        case SKY_AGENT_DRAIN:
+            s->drain = true;
+            break;
         case SKY_AGENT_KILL:
             cr_assert(s->alive && !s->doomed);
             s->doomed = true;
             break;
-        case SKY_AGENT_RECORDED: break;
-        case SKY_AGENT_EXIT: exited = true; break;
+        case SKY_AGENT_RECORDED:
+            break;
+        case SKY_AGENT_EXIT:
+            exited = true;
+            break;
         }
         check_capacity();
     }
@@ -186,7 +193,10 @@ static void grant(void)
         at += len + 1 + below(5);
     }
     sky_msg m = {.type = SKY_MSG_LEASE,
-                 .lease = {.lease = g->id, .sweep = g->sweep, .revision = 1, .isolate = below(4) == 0,
+                 .lease = {.lease = g->id,
+                           .sweep = g->sweep,
+                           .revision = 1,
+                           .isolate = below(4) == 0,
                            .positions = {g->all.r, g->all.n}}};
     message(&m);
     if (below(5) == 0)
@@ -222,7 +232,8 @@ static void answer_hello(void)
     if (!connected || hello_pending == 0)
         return;
     hello_pending = 0;
-    message(&(sky_msg){.type = SKY_MSG_WELCOME, .welcome = {.store_uuid = "u", .heartbeat_ms = 100}});
+    message(
+        &(sky_msg){.type = SKY_MSG_WELCOME, .welcome = {.store_uuid = "u", .heartbeat_ms = 100}});
     for (int64_t s = 0; s < SWEEPS; s++)
         send_plan(s);
 }
@@ -283,7 +294,8 @@ static void report_nonsense(uint32_t slot)
     sky_arena arena = {0};
     sky_range *r = sky_new(&arena, sky_range, 1);
     *r = (sky_range){s->left.r[0].begin, s->left.r[0].begin + 5000};
-    sky_agent_outcome(a, now_ns, slot, &(sky_msg_result){.lease = s->lease, .sweep = s->sweep, .ok = {r, 1}},
+    sky_agent_outcome(a, now_ns, slot,
+                      &(sky_msg_result){.lease = s->lease, .sweep = s->sweep, .ok = {r, 1}},
                       &arena);
     cr_assert(!s->doomed);
     take();
@@ -334,9 +346,15 @@ static void step(bool calm)
     switch (below(calm ? 6 : 16)) {
     case 0:
     case 1:
-    case 2: executors_step(calm); break;
-    case 3: acknowledge(calm); break;
-    case 4: answer_hello(); break;
+    case 2:
+        executors_step(calm);
+        break;
+    case 3:
+        acknowledge(calm);
+        break;
+    case 4:
+        answer_hello();
+        break;
     case 5:
         if (now_ns >= sky_agent_wake_ns(a) || below(4) == 0) {
             sky_agent_tick(a, now_ns);
@@ -345,7 +363,9 @@ static void step(bool calm)
         break;
     case 6:
     case 7:
-    case 8: grant(); break;
+    case 8:
+        grant();
+        break;
     case 9:
         if (below(10) == 0)
             revoke();
@@ -358,7 +378,9 @@ static void step(bool calm)
         if (below(10) == 0)
             message(&(sky_msg){.type = SKY_MSG_WHO});
         break;
-    default: executors_step(calm); break;
+    default:
+        executors_step(calm);
+        break;
     }
 }
 
@@ -392,8 +414,13 @@ static void live(uint64_t seed)
 {
     sky_rng_init(&rng, seed, 0);
     now_ns = SKY_NS_PER_S;
-    sky_agent_options o = {.cpus = CPUS, .gpus = GPUS, .host = "h", .resend_ms = 300, .idle_ms = 200,
-                           .stop_ms = 10000000}; /* it must not give up on what is lost again and again */
+    sky_agent_options o = {.cpus = CPUS,
+                           .gpus = GPUS,
+                           .host = "h",
+                           .resend_ms = 300,
+                           .idle_ms = 200,
+                           .stop_ms =
+                               10000000}; /* it must not give up on what is lost again and again */
     cr_assert_eq(sky_agent_new(&a, &o), SKY_OK);
     cr_assert(sky_agent_slots(a) <= SLOTS_MAX);
     flip_connection();
@@ -433,7 +460,8 @@ static bool finished;
 static void tell_seed(void)
 {
     if (!finished)
-        fprintf(stderr, "agent_random: failed with SKY_TEST_SEED=%llu\n", (unsigned long long)seed_now);
+        fprintf(stderr, "agent_random: failed with SKY_TEST_SEED=%llu\n",
+                (unsigned long long)seed_now);
 }
 
 Test(agent_random, accounts_for_every_position_once, .timeout = 120, .fini = tell_seed)
@@ -447,7 +475,8 @@ Test(agent_random, accounts_for_every_position_once, .timeout = 120, .fini = tel
     static const char *const resources[SWEEPS] = {"cpus: 1", "cpus: 2", "gpus: 1"};
     for (int i = 0; i < SWEEPS; i++) {
         kept[i] = test_plan("name: s\njob: noop\nspace: {x: {from: 0, to: 9999, step: 1}}\n"
-                            "resources: {%s}\n", resources[i]);
+                            "resources: {%s}\n",
+                            resources[i]);
         plans[i] = sky_plan_text(kept[i]);
     }
     for (uint64_t i = 0; i < n; i++) {

@@ -41,7 +41,8 @@ static void start(executor *x, sky_plan *plan, const char *checkpoints)
     x->page = mmap(NULL, sizeof *x->page, PROT_READ | PROT_WRITE, MAP_SHARED, page, 0);
     x->page->parent_pid = (uint32_t)getpid();
     x->page->threads = 1;
-    snprintf(x->page->checkpoints, sizeof x->page->checkpoints, "%s", checkpoints ? checkpoints : "");
+    snprintf(x->page->checkpoints, sizeof x->page->checkpoints, "%s",
+             checkpoints ? checkpoints : "");
     x->pid = fork();
     cr_assert(x->pid >= 0);
     if (x->pid == 0) {
@@ -82,9 +83,12 @@ static void send_plan(executor *x)
 static void send_lease(executor *x, uint64_t begin, uint64_t end, bool isolate)
 {
     sky_range r = {begin, end};
-    send_msg(x, &(sky_msg){.type = SKY_MSG_LEASE,
-                           .lease = {.lease = 99, .sweep = 7, .revision = 1, .isolate = isolate,
-                                     .positions = {&r, 1}}});
+    send_msg(
+        x,
+        &(sky_msg){
+            .type = SKY_MSG_LEASE,
+            .lease = {
+                .lease = 99, .sweep = 7, .revision = 1, .isolate = isolate, .positions = {&r, 1}}});
 }
 
 static bool read_all(int fd, void *to, size_t len)
@@ -163,7 +167,8 @@ static tally run_lease(executor *x, uint64_t begin, uint64_t end, bool isolate)
             }
         }
         for (size_t i = 0; i < r->n_failed; i++)
-            cr_assert_eq(sky_ranges_remove(&all, r->failed[i].position, r->failed[i].position + 1), 1);
+            cr_assert_eq(sky_ranges_remove(&all, r->failed[i].position, r->failed[i].position + 1),
+                         1);
         t.ok += sky_range_list_count(&r->ok);
         t.holes += sky_range_list_count(&r->holes);
         t.returned += sky_range_list_count(&r->returned);
@@ -208,8 +213,10 @@ Test(executor, evaluates_a_batch_job_and_hashes_its_values)
 Test(executor, leaves_out_the_holes)
 {
     executor x;
-    start(&x, test_plan("name: s\njob: t_odd\nspace: {x: {from: 0, to: 99, step: 1}}\n"
-                        "where: ['x %% 3 = 0']\n"), NULL);
+    start(&x,
+          test_plan("name: s\njob: t_odd\nspace: {x: {from: 0, to: 99, step: 1}}\n"
+                    "where: ['x %% 3 = 0']\n"),
+          NULL);
     send_plan(&x);
     tally t = run_lease(&x, 0, 100, false);
     cr_assert_eq(t.ok, 34);
@@ -220,8 +227,10 @@ Test(executor, leaves_out_the_holes)
 Test(executor, rows_of_a_batch_fail_alone)
 {
     executor x;
-    start(&x, test_plan("name: s\njob: t_batch\nspace: {x: {from: 0, to: 999, step: 1}, mode: [rows]}\n"),
-          NULL);
+    start(
+        &x,
+        test_plan("name: s\njob: t_batch\nspace: {x: {from: 0, to: 999, step: 1}, mode: [rows]}\n"),
+        NULL);
     send_plan(&x);
     send_lease(&x, 0, 1000, false);
     sky_msg m;
@@ -261,8 +270,10 @@ Test(executor, rows_of_a_batch_fail_alone)
 Test(executor, a_failed_batch_is_tried_row_by_row)
 {
     executor x;
-    start(&x, test_plan("name: s\njob: t_batch\nspace: {x: {from: 0, to: 99, step: 1}, mode: [error]}\n"),
-          NULL);
+    start(
+        &x,
+        test_plan("name: s\njob: t_batch\nspace: {x: {from: 0, to: 99, step: 1}, mode: [error]}\n"),
+        NULL);
     send_plan(&x);
     tally t = run_lease(&x, 0, 100, false);
     cr_assert_eq(t.ok, 99);
@@ -273,7 +284,9 @@ Test(executor, a_failed_batch_is_tried_row_by_row)
 Test(executor, validate_fails_a_row)
 {
     executor x;
-    start(&x, test_plan("name: s\njob: t_batch\nspace: {x: {from: 0, to: 9, step: 1}, mode: [invalid]}\n"),
+    start(&x,
+          test_plan(
+              "name: s\njob: t_batch\nspace: {x: {from: 0, to: 9, step: 1}, mode: [invalid]}\n"),
           NULL);
     send_plan(&x);
     tally t = run_lease(&x, 0, 10, false);
@@ -285,7 +298,9 @@ Test(executor, validate_fails_a_row)
 Test(executor, the_page_tells_who_crashed)
 {
     executor x;
-    start(&x, test_plan("name: s\njob: t_batch\nspace: {x: {from: 0, to: 4095, step: 1}, mode: [crash]}\n"),
+    start(&x,
+          test_plan(
+              "name: s\njob: t_batch\nspace: {x: {from: 0, to: 4095, step: 1}, mode: [crash]}\n"),
           NULL);
     send_plan(&x);
     send_lease(&x, 0, 4096, false);
@@ -302,7 +317,9 @@ Test(executor, the_page_tells_who_crashed)
 Test(executor, an_isolated_crash_is_one_position)
 {
     executor x;
-    start(&x, test_plan("name: s\njob: t_batch\nspace: {x: {from: 0, to: 4095, step: 1}, mode: [crash]}\n"),
+    start(&x,
+          test_plan(
+              "name: s\njob: t_batch\nspace: {x: {from: 0, to: 4095, step: 1}, mode: [crash]}\n"),
           NULL);
     send_plan(&x);
     send_lease(&x, 1290, 1310, true);
@@ -319,7 +336,9 @@ Test(executor, an_isolated_crash_is_one_position)
 /* One position of job t_odd; the message, in x->arena. */
 static sky_msg one(executor *x, const char *what, uint64_t position)
 {
-    start(x, test_plan("name: s\njob: t_odd\nspace: {x: {from: 0, to: 99, step: 1}, what: ['%s']}\n", what),
+    start(x,
+          test_plan("name: s\njob: t_odd\nspace: {x: {from: 0, to: 99, step: 1}, what: ['%s']}\n",
+                    what),
           NULL);
     send_plan(x);
     send_lease(x, position, position + 1, false);
@@ -389,7 +408,9 @@ Test(executor, curves_and_artifacts_come_with_the_result)
 Test(executor, text_metrics_outlive_the_trial)
 {
     executor x;
-    start(&x, test_plan("name: s\njob: t_odd\nspace: {x: {from: 0, to: 99, step: 1}, what: [text]}\n"), NULL);
+    start(&x,
+          test_plan("name: s\njob: t_odd\nspace: {x: {from: 0, to: 99, step: 1}, what: [text]}\n"),
+          NULL);
     send_plan(&x);
     send_lease(&x, 0, 50, false);
     sky_msg m;
@@ -416,7 +437,9 @@ Test(executor, nan_and_wrong_types_fail_the_attempt)
 Test(executor, slow_trials_are_reported_as_they_end)
 {
     executor x;
-    start(&x, test_plan("name: s\njob: t_odd\nspace: {x: {from: 0, to: 99, step: 1}, what: [sleep]}\n"), NULL);
+    start(&x,
+          test_plan("name: s\njob: t_odd\nspace: {x: {from: 0, to: 99, step: 1}, what: [sleep]}\n"),
+          NULL);
     send_plan(&x);
     tally t = run_lease(&x, 0, 12, false);
     cr_assert_eq(t.ok, 12);
@@ -427,7 +450,9 @@ Test(executor, slow_trials_are_reported_as_they_end)
 Test(executor, drains_when_asked)
 {
     executor x;
-    start(&x, test_plan("name: s\njob: t_odd\nspace: {x: {from: 0, to: 99, step: 1}, what: [sleep]}\n"), NULL);
+    start(&x,
+          test_plan("name: s\njob: t_odd\nspace: {x: {from: 0, to: 99, step: 1}, what: [sleep]}\n"),
+          NULL);
     send_plan(&x);
     atomic_store(&x.page->drain, 0);
     send_lease(&x, 0, 100, false);
@@ -448,7 +473,9 @@ Test(executor, drains_when_asked)
 Test(executor, sigterm_ends_it_in_order)
 {
     executor x;
-    start(&x, test_plan("name: s\njob: t_odd\nspace: {x: {from: 0, to: 9, step: 1}, what: [wait]}\n"), NULL);
+    start(&x,
+          test_plan("name: s\njob: t_odd\nspace: {x: {from: 0, to: 9, step: 1}, what: [wait]}\n"),
+          NULL);
     send_plan(&x);
     send_lease(&x, 0, 10, false);
     sky_watch_trial t;
@@ -507,8 +534,10 @@ Test(executor, a_checkpoint_survives_a_crash)
     snprintf(file, sizeof file, "%s/3", deep);
     executor x;
     for (int attempt = 0; attempt < 2; attempt++) {
-        start(&x, test_plan("name: s\njob: t_odd\nspace: {x: {from: 0, to: 9, step: 1}, "
-                            "what: [checkpoint]}\n"), deep);
+        start(&x,
+              test_plan("name: s\njob: t_odd\nspace: {x: {from: 0, to: 9, step: 1}, "
+                        "what: [checkpoint]}\n"),
+              deep);
         send_plan(&x);
         send_lease(&x, 3, 4, false);
         sky_msg m;
@@ -544,7 +573,8 @@ Test(executor, a_job_it_lacks_fails_a_few_and_returns_the_rest)
     cr_assert_eq(t.failed, 64);
     cr_assert_eq(t.returned, 936);
     /* Nonsense instead of a plan: the same. */
-    send_msg(&x, &(sky_msg){.type = SKY_MSG_PLAN, .plan = {.sweep = 7, .revision = 1, .text = "{}"}});
+    send_msg(&x,
+             &(sky_msg){.type = SKY_MSG_PLAN, .plan = {.sweep = 7, .revision = 1, .text = "{}"}});
     t = run_lease(&x, 0, 10, false);
     cr_assert_eq(t.failed, 10);
     finish_in_order(&x);

@@ -32,8 +32,9 @@ static void die(void)
 
 static sky_err batch_validate(const sky_value *in, sky_error *e)
 {
-    return in[0].i == 3 && strcmp(in[1].s, "invalid") == 0 ? sky_fail(e, SKY_EINVAL, "3 is not for us")
-                                                           : SKY_OK;
+    return in[0].i == 3 && strcmp(in[1].s, "invalid") == 0
+               ? sky_fail(e, SKY_EINVAL, "3 is not for us")
+               : SKY_OK;
 }
 
 static sky_err batch_run(sky_job_ctx *ctx, size_t n, const uint64_t *seeds, const sky_column *in,
@@ -59,8 +60,14 @@ static sky_err batch_run(sky_job_ctx *ctx, size_t n, const uint64_t *seeds, cons
 
 static const sky_job batch = {
     .abi = SKY_JOB_ABI,
-    .d = {.name = "t_batch", .version = "1", .summary = "for tests", .source = "",
-          .params = batch_params, .n_params = 2, .metrics = batch_metrics, .n_metrics = 2},
+    .d = {.name = "t_batch",
+          .version = "1",
+          .summary = "for tests",
+          .source = "",
+          .params = batch_params,
+          .n_params = 2,
+          .metrics = batch_metrics,
+          .n_metrics = 2},
     .validate = batch_validate,
     .run_batch = batch_run,
 };
@@ -169,8 +176,14 @@ static sky_err odd_run(sky_job_ctx *ctx, const sky_value *in, sky_value *out, sk
 
 static const sky_job odd = {
     .abi = SKY_JOB_ABI,
-    .d = {.name = "t_odd", .version = "1", .summary = "for tests", .source = "",
-          .params = odd_params, .n_params = 2, .metrics = odd_metrics, .n_metrics = 2},
+    .d = {.name = "t_odd",
+          .version = "1",
+          .summary = "for tests",
+          .source = "",
+          .params = odd_params,
+          .n_params = 2,
+          .metrics = odd_metrics,
+          .n_metrics = 2},
     .run = odd_run,
 };
 

@@ -57,7 +57,8 @@ static void print_failures(void)
 Test(worker, records_what_the_executors_evaluate)
 {
     enum { LEASES = 40, ROWS = 25000 };
-    world_open(&w, test_plan("name: s\njob: noop\nspace: {x: {from: 0, to: 999999, step: 1}}\n"), 2);
+    world_open(&w, test_plan("name: s\njob: noop\nspace: {x: {from: 0, to: 999999, step: 1}}\n"),
+               2);
     int64_t begin_ns = sky_clock_ns(), cpu_ns = sky_cpu_ns();
     for (uint64_t i = 0; i < LEASES; i++)
         world_lease(&w, i * ROWS, (i + 1) * ROWS, false);
@@ -79,8 +80,10 @@ static const double chances[4] = {0.03, 0, 0, 0.05};
 
 Test(worker, charges_the_culprits_and_nobody_else)
 {
-    world_open(&w, test_plan("name: s\njob: fault\nspace: {x: {from: 0, to: 999, step: 1}, "
-                             "crash: [0.03], fail: [0.05]}\n"), 2);
+    world_open(&w,
+               test_plan("name: s\njob: fault\nspace: {x: {from: 0, to: 999, step: 1}, "
+                         "crash: [0.03], fail: [0.05]}\n"),
+               2);
     for (uint64_t i = 0; i < 10; i++)
         world_lease(&w, i * 100, (i + 1) * 100, false);
     want = 1000;
@@ -103,8 +106,10 @@ Test(worker, charges_the_culprits_and_nobody_else)
 
 Test(worker, ends_a_trial_that_hangs)
 {
-    world_open(&w, test_plan("name: s\njob: fault\nspace: {x: {from: 0, to: 1, step: 1}, hang: [1]}\n"
-                             "limits: {timeout: 300ms}\n"), 2);
+    world_open(&w,
+               test_plan("name: s\njob: fault\nspace: {x: {from: 0, to: 1, step: 1}, hang: [1]}\n"
+                         "limits: {timeout: 300ms}\n"),
+               2);
     int64_t begin_ns = sky_clock_ns();
     world_lease(&w, 0, 2, false);
     want = 2;
@@ -119,8 +124,10 @@ Test(worker, ends_a_trial_that_hangs)
 
 Test(worker, ends_a_trial_that_leaks)
 {
-    world_open(&w, test_plan("name: s\njob: fault\nspace: {x: {from: 0, to: 9, step: 1}, leak: [0.2]}\n"
-                             "limits: {memory: 200MiB}\n"), 1);
+    world_open(&w,
+               test_plan("name: s\njob: fault\nspace: {x: {from: 0, to: 9, step: 1}, leak: [0.2]}\n"
+                         "limits: {memory: 200MiB}\n"),
+               1);
     world_lease(&w, 0, 10, false);
     want = 10;
     cr_assert(world_run(&w, all_there, 20000));
@@ -138,8 +145,10 @@ Test(worker, ends_a_trial_that_leaks)
 
 Test(worker, a_dead_batch_is_suspect_and_alone_it_is_charged)
 {
-    world_open(&w, test_plan("name: s\njob: t_batch\nspace: {x: {from: 0, to: 4095, step: 1}, "
-                             "mode: [crash]}\n"), 1);
+    world_open(&w,
+               test_plan("name: s\njob: t_batch\nspace: {x: {from: 0, to: 4095, step: 1}, "
+                         "mode: [crash]}\n"),
+               1);
     world_lease(&w, 0, 4096, false);
     want = 4096;
     cr_assert(world_run(&w, all_there, 10000));
@@ -171,8 +180,10 @@ Test(worker, keeps_standard_error_of_a_crash)
 
 Test(worker, a_kill_from_outside_charges_nobody)
 {
-    world_open(&w, test_plan("name: s\njob: t_odd\nspace: {x: {from: 0, to: 99, step: 1}, "
-                             "what: [sleep]}\n"), 1);
+    world_open(&w,
+               test_plan("name: s\njob: t_odd\nspace: {x: {from: 0, to: 99, step: 1}, "
+                         "what: [sleep]}\n"),
+               1);
     world_lease(&w, 0, 100, false);
     static const int signals[] = {SIGKILL, SIGKILL, SIGINT, SIGQUIT, SIGTERM};
     for (int i = 0; i < 5; i++) {
@@ -195,8 +206,10 @@ Test(worker, a_kill_from_outside_charges_nobody)
 
 Test(worker, a_stopped_executor_does_not_use_up_its_time)
 {
-    world_open(&w, test_plan("name: s\njob: fault\nspace: {x: {from: 0, to: 0, step: 1}, "
-                             "sleep_us: [400000]}\nlimits: {timeout: 700ms}\n"), 1);
+    world_open(&w,
+               test_plan("name: s\njob: fault\nspace: {x: {from: 0, to: 0, step: 1}, "
+                         "sleep_us: [400000]}\nlimits: {timeout: 700ms}\n"),
+               1);
     world_lease(&w, 0, 1, false);
     cr_assert(world_run(&w, child_runs, 5000));
     usleep(50000);
@@ -213,8 +226,10 @@ Test(worker, a_stopped_executor_does_not_use_up_its_time)
 
 Test(worker, sends_results_again_after_a_lost_connection)
 {
-    world_open(&w, test_plan("name: s\njob: t_odd\nspace: {x: {from: 0, to: 99, step: 1}, "
-                             "what: [sleep]}\n"), 2);
+    world_open(&w,
+               test_plan("name: s\njob: t_odd\nspace: {x: {from: 0, to: 99, step: 1}, "
+                         "what: [sleep]}\n"),
+               2);
     w.no_acks = true;
     world_lease(&w, 0, 50, false);
     world_lease(&w, 50, 100, false);
@@ -243,8 +258,10 @@ static bool second_hello(const world *x)
 
 Test(worker, forgets_all_for_another_store)
 {
-    world_open(&w, test_plan("name: s\njob: t_odd\nspace: {x: {from: 0, to: 99, step: 1}, "
-                             "what: [sleep]}\n"), 1);
+    world_open(&w,
+               test_plan("name: s\njob: t_odd\nspace: {x: {from: 0, to: 99, step: 1}, "
+                         "what: [sleep]}\n"),
+               1);
     w.no_acks = true;
     world_lease(&w, 0, 100, false);
     want = 5;
@@ -268,8 +285,10 @@ Test(worker, forgets_all_for_another_store)
 
 Test(worker, stops_in_order)
 {
-    world_open(&w, test_plan("name: s\njob: t_odd\nspace: {x: {from: 0, to: 99, step: 1}, "
-                             "what: [sleep]}\n"), 1);
+    world_open(&w,
+               test_plan("name: s\njob: t_odd\nspace: {x: {from: 0, to: 99, step: 1}, "
+                         "what: [sleep]}\n"),
+               1);
     world_lease(&w, 0, 50, false);
     world_lease(&w, 50, 100, false);
     want = 3;
@@ -288,7 +307,9 @@ Test(worker, stops_in_order)
 
 Test(worker, stops_at_once)
 {
-    world_open(&w, test_plan("name: s\njob: fault\nspace: {x: {from: 0, to: 9, step: 1}, hang: [1]}\n"), 1);
+    world_open(&w,
+               test_plan("name: s\njob: fault\nspace: {x: {from: 0, to: 9, step: 1}, hang: [1]}\n"),
+               1);
     world_lease(&w, 0, 10, false);
     cr_assert(world_run(&w, child_runs, 5000));
     want = 1;
@@ -304,7 +325,9 @@ Test(worker, stops_at_once)
 
 Test(worker, a_revoked_lease_ends_its_executor)
 {
-    world_open(&w, test_plan("name: s\njob: fault\nspace: {x: {from: 0, to: 9, step: 1}, hang: [1]}\n"), 1);
+    world_open(&w,
+               test_plan("name: s\njob: fault\nspace: {x: {from: 0, to: 9, step: 1}, hang: [1]}\n"),
+               1);
     world_lease(&w, 0, 10, false);
     cr_assert(world_run(&w, child_runs, 5000));
     int pid = world_child();
@@ -319,8 +342,10 @@ Test(worker, a_revoked_lease_ends_its_executor)
 
 Test(worker, removes_the_checkpoints_of_recorded_trials)
 {
-    world_open(&w, test_plan("name: s\njob: t_odd\nspace: {x: {from: 0, to: 3, step: 1}, "
-                             "what: [checkpoint]}\n"), 1);
+    world_open(&w,
+               test_plan("name: s\njob: t_odd\nspace: {x: {from: 0, to: 3, step: 1}, "
+                         "what: [checkpoint]}\n"),
+               1);
     char file[128];
     snprintf(file, sizeof file, "%s/store-a/7/2", w.checkpoints);
     world_lease(&w, 0, 4, false);
@@ -339,8 +364,10 @@ Test(worker, removes_the_checkpoints_of_recorded_trials)
 
 Test(worker, sets_the_threads_of_libraries)
 {
-    world_open(&w, test_plan("name: s\njob: t_odd\nspace: {x: [1], what: [threads]}\n"
-                             "resources: {cpus: 3}\n"), 4);
+    world_open(&w,
+               test_plan("name: s\njob: t_odd\nspace: {x: [1], what: [threads]}\n"
+                         "resources: {cpus: 3}\n"),
+               4);
     world_lease(&w, 0, 1, false);
     want = 1;
     cr_assert(world_run(&w, all_there, 5000));
@@ -352,7 +379,8 @@ Test(worker, sets_the_threads_of_libraries)
 static void be_a_worker(const char *file)
 {
     setsid(); /* the process that inherits orphans is of another session, as it usually is */
-    world_open(&w, test_plan("name: s\njob: t_odd\nspace: {x: [1], what: ['child:%s']}\n", file), 1);
+    world_open(&w, test_plan("name: s\njob: t_odd\nspace: {x: [1], what: ['child:%s']}\n", file),
+               1);
     world_lease(&w, 0, 1, false);
     char command[128]; /* it will be killed: what it needs is open, so nothing is left behind */
     snprintf(command, sizeof command, "rm -rf %s", w.dir);

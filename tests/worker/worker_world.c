@@ -1,6 +1,5 @@
 #include "worker_world.h"
 
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,8 +27,11 @@ void world_lease(world *w, uint64_t begin, uint64_t end, bool isolate)
 {
     sky_range r = {begin, end};
     world_send(w, &(sky_msg){.type = SKY_MSG_LEASE,
-                             .lease = {.lease = ++w->next_lease, .sweep = 7, .revision = 1,
-                                       .isolate = isolate, .positions = {&r, 1}}});
+                             .lease = {.lease = ++w->next_lease,
+                                       .sweep = 7,
+                                       .revision = 1,
+                                       .isolate = isolate,
+                                       .positions = {&r, 1}}});
 }
 
 static void add_all(sky_ranges *s, const sky_range_list *l)
@@ -69,7 +71,8 @@ static void on_result(world *w, const sky_msg_result *r)
     w->ended_leases += r->last;
 }
 
-static void on_message(void *arg, const sky_peer *peer, sky_role role, const void *bytes, size_t len)
+static void on_message(void *arg, const sky_peer *peer, sky_role role, const void *bytes,
+                       size_t len)
 {
     (void)role;
     world *w = arg;
@@ -84,12 +87,13 @@ static void on_message(void *arg, const sky_peer *peer, sky_role role, const voi
     case SKY_MSG_HELLO:
         w->hellos++;
         w->held_in_hello = m.hello.n_leases;
-        world_send(w, &(sky_msg){.type = SKY_MSG_WELCOME,
-                                 .welcome = {.store_uuid = w->store_uuid, .epoch = 1,
-                                             .heartbeat_ms = 100}});
-        world_send(w, &(sky_msg){.type = SKY_MSG_PLAN,
-                                 .plan = {.sweep = 7, .revision = 1,
-                                          .text = sky_plan_text(w->plan)}});
+        world_send(
+            w,
+            &(sky_msg){.type = SKY_MSG_WELCOME,
+                       .welcome = {.store_uuid = w->store_uuid, .epoch = 1, .heartbeat_ms = 100}});
+        world_send(w,
+                   &(sky_msg){.type = SKY_MSG_PLAN,
+                              .plan = {.sweep = 7, .revision = 1, .text = sky_plan_text(w->plan)}});
         w->welcomed = true;
         break;
     case SKY_MSG_RESULT:
@@ -105,7 +109,8 @@ static void on_message(void *arg, const sky_peer *peer, sky_role role, const voi
         w->byes++;
         snprintf(w->reason, sizeof w->reason, "%s", m.bye.reason);
         break;
-    default: break;
+    default:
+        break;
     }
     sky_arena_free(&arena);
 }
@@ -125,7 +130,8 @@ static void on_tick(uv_timer_t *t)
 
 void world_hub_open(world *w)
 {
-    sky_hub_options o = {.loop = &w->loop, .endpoint = w->endpoint, .on_message = on_message, .arg = w};
+    sky_hub_options o = {
+        .loop = &w->loop, .endpoint = w->endpoint, .on_message = on_message, .arg = w};
     sky_error e = {0};
     w->welcomed = false;
     ask(sky_hub_open(&w->hub, &o, &e) == SKY_OK, e.text);
@@ -154,9 +160,15 @@ void world_open(world *w, sky_plan *plan, uint32_t slots)
     world_hub_open(w);
     static const char *const args[] = {"executor", "--fd", "3", NULL};
     w->options = (sky_worker_options){
-        .loop = &w->loop, .endpoint = w->endpoint, .slots = slots, .gpus = "",
-        .program = EXECUTOR_PROGRAM, .program_args = args, .checkpoints = w->checkpoints,
-        .on_exit = on_worker_exit, .arg = w,
+        .loop = &w->loop,
+        .endpoint = w->endpoint,
+        .slots = slots,
+        .gpus = "",
+        .program = EXECUTOR_PROGRAM,
+        .program_args = args,
+        .checkpoints = w->checkpoints,
+        .on_exit = on_worker_exit,
+        .arg = w,
     };
     sky_error e = {0};
     ask(sky_worker_open(&w->worker, &w->options, &e) == SKY_OK, e.text);

@@ -30,7 +30,7 @@ typedef struct world {
     sky_worker_options options;
 
     /* what the coordinator does */
-    bool silent;    /* answers nothing */
+    bool silent; /* answers nothing */
     bool no_acks;
     uint64_t next_lease;
     sky_peer peer;
