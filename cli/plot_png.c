@@ -160,7 +160,7 @@ sky_err cli_canvas_png(cli_canvas **out, double width, double height, sky_error 
 #ifdef __SANITIZE_ADDRESS__
 /* fontconfig keeps its configuration until the process ends; LeakSanitizer would call that a
  * leak. */
-const char *__lsan_default_suppressions(void);
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {
     return "leak:libfontconfig\n";

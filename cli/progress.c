@@ -1,6 +1,7 @@
 #include "cli/progress.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -48,7 +49,7 @@ static void numbers(const cli_progress_state *s, sky_buf *b)
     if (s->rate > 0)
         sky_buf_printf(b, "  %s/s", sky_format_si(s->rate, rate, sizeof rate));
     if (s->eta_s >= 0 && s->done < s->total)
-        sky_buf_printf(b, "  %s left", sky_format_duration(s->eta_s, left, sizeof left));
+        sky_buf_printf(b, "  %s left", sky_format_duration(ceil(s->eta_s), left, sizeof left));
     if (s->failed)
         sky_buf_printf(b, "  %" PRIu64 " failed", s->failed);
     if (s->front >= 0)
