@@ -15,13 +15,13 @@ typedef enum sky_layer_kind {
     SKY_LAYER_NORM,       /* batch or group norm: two parameters a channel */
     SKY_LAYER_ACTIVATION, /* elementwise with one input */
     SKY_LAYER_POOL,       /* maximum or average over a window */
-    SKY_LAYER_ADD,        /* elementwise sum of inputs of one shape */
-    SKY_LAYER_CONCAT,     /* along the channels */
+    SKY_LAYER_ADD, /* elementwise with several inputs; an extent of 1 is spread over the others' */
+    SKY_LAYER_CONCAT, /* along the channels */
 } sky_layer_kind;
 
 enum {
-    SKY_LAYER_INPUTS_MAX = 16, /* widest concatenation; Inception has 6 */
-    SKY_CHANNELS_MAX = 1 << 16,
+    SKY_LAYER_INPUTS_MAX = 16,  /* widest concatenation; Inception has 6 */
+    SKY_CHANNELS_MAX = 1 << 20, /* a vocabulary; channels x rows x columns stay below 2^31 */
     SKY_IMAGE_EDGE_MAX = 1 << 14,
     SKY_WINDOW_EDGE_MAX = 1 << 10,
 };
@@ -46,7 +46,9 @@ typedef struct sky_layer {
     sky_window window;                   /* conv, pool */
     int32_t groups;                      /* conv */
     bool bias;                           /* conv, linear: one more parameter per output channel */
-    bool fixed; /* its output channels do not shrink (a classifier's classes) */
+    /* Its output channels do not shrink (a classifier's classes). An input that is not fixed stands for
+     * the output of layers that are not listed: it shrinks, and its gradient is needed. */
+    bool fixed;
     sky_shape out;
 } sky_layer;
 

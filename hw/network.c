@@ -1,6 +1,7 @@
 #include "hw/network.h"
 
 #include <assert.h>
+#include <math.h>
 #include <string.h>
 
 /* --- building --- */
@@ -46,12 +47,30 @@ static sky_shape slide(sky_shape in, const sky_window *w)
                                             w->stride_w, w->dilation_w)};
 }
 
+/* Elementwise: each extent is that of all inputs, or 1 in some. */
+static bool spread(const sky_network_builder *b, sky_layer *l)
+{
+    sky_shape out = {1, 1, 1};
+    for (int32_t i = 0; i < l->n_inputs; i++) {
+        sky_shape in = b->layers[l->input[i]].out;
+        if ((in.c != out.c && in.c != 1 && out.c != 1) ||
+            (in.h != out.h && in.h != 1 && out.h != 1) ||
+            (in.w != out.w && in.w != 1 && out.w != 1))
+            return false;
+        out.c = in.c > out.c ? in.c : out.c;
+        out.h = in.h > out.h ? in.h : out.h;
+        out.w = in.w > out.w ? in.w : out.w;
+    }
+    l->out = out;
+    return true;
+}
+
 /* Infers l->out (for conv and linear, l->out.c is given). False with the reason in *why. */
 static bool infer(const sky_network_builder *b, sky_layer *l, const char **why)
 {
     sky_shape in = b->layers[l->input[0]].out;
     int32_t given = l->out.c;
-    *why = "the window does not fit its input";
+    *why = "its window is out of range";
     switch (l->kind) {
     case SKY_LAYER_INPUT:
         break;
@@ -61,7 +80,10 @@ static bool infer(const sky_network_builder *b, sky_layer *l, const char **why)
         *why = "groups must divide the channels of input and output";
         if (l->groups < 1 || in.c % l->groups != 0 || given % l->groups != 0)
             return false;
-        *why = "the window does not fit its input";
+        *why = "its window over all channels is too large";
+        if ((int64_t)l->window.kernel_h * l->window.kernel_w >
+            INT32_MAX / (in.c > given ? in.c : given))
+            return false;
         l->out = slide(in, &l->window);
         l->out.c = given;
         break;
@@ -78,6 +100,10 @@ static bool infer(const sky_network_builder *b, sky_layer *l, const char **why)
         l->out = in;
         break;
     case SKY_LAYER_ADD:
+        *why = "its inputs differ in shape";
+        if (!spread(b, l))
+            return false;
+        break;
     case SKY_LAYER_CONCAT:
         *why = "its inputs differ in shape";
         l->out = in;
@@ -85,16 +111,16 @@ static bool infer(const sky_network_builder *b, sky_layer *l, const char **why)
             sky_shape next = b->layers[l->input[i]].out;
             if (next.h != in.h || next.w != in.w)
                 return false;
-            if (l->kind == SKY_LAYER_ADD && next.c != in.c)
-                return false;
-            if (l->kind == SKY_LAYER_CONCAT)
-                l->out.c += next.c;
+            l->out.c += next.c;
         }
-        *why = "too large";
         break;
     }
+    bool slides = l->kind == SKY_LAYER_CONV || l->kind == SKY_LAYER_POOL;
+    *why = slides && (l->out.h < 1 || l->out.w < 1) ? "the window does not fit its input"
+                                                    : "channels, rows or columns are out of range";
     return in_range(l->out.c, 1, SKY_CHANNELS_MAX) && in_range(l->out.h, 1, SKY_IMAGE_EDGE_MAX) &&
-           in_range(l->out.w, 1, SKY_IMAGE_EDGE_MAX);
+           in_range(l->out.w, 1, SKY_IMAGE_EDGE_MAX) &&
+           (int64_t)l->out.c * l->out.h <= INT32_MAX / l->out.w;
 }
 
 static bool make_room(sky_network_builder *b)
@@ -142,6 +168,11 @@ int32_t sky_net_input(sky_network_builder *b, sky_shape shape)
 {
     return sky_net_layer(
         b, &(sky_layer){.name = "input", .kind = SKY_LAYER_INPUT, .out = shape, .fixed = true});
+}
+
+int32_t sky_net_stand_in(sky_network_builder *b, sky_shape shape)
+{
+    return sky_net_layer(b, &(sky_layer){.kind = SKY_LAYER_INPUT, .out = shape});
 }
 
 static sky_window window_of(const sky_conv_options *o)
@@ -238,11 +269,37 @@ void sky_net_fix(sky_network_builder *b, int32_t layer)
         b->layers[layer].fixed = true;
 }
 
+static sky_conv_shape conv_shape(const sky_network *net, const int32_t *channels, int32_t index);
+
+/* All later sums rest on this: they do not overflow. */
+static void check_macs(sky_network_builder *b)
+{
+    const sky_network net = {.layers = b->layers, .n_layers = b->n};
+    double macs = 0; /* not yet known to fit an integer */
+    for (int32_t i = 0; i < b->n; i++) {
+        const sky_layer *l = &b->layers[i];
+        if (l->kind != SKY_LAYER_CONV && l->kind != SKY_LAYER_LINEAR)
+            continue;
+        sky_conv_shape s = conv_shape(&net, NULL, i);
+        double in_pixels = (double)s.h * s.w, out_pixels = (double)s.p * s.q;
+        macs += (double)s.groups * s.k * s.c * s.r * s.s * fmax(in_pixels, out_pixels);
+        if (macs > (double)SKY_NETWORK_MACS_MAX) {
+            b->err =
+                sky_fail(&b->error, SKY_ELIMIT,
+                         "layer %d ('%s'): up to here, more than %lld multiplications a sample", i,
+                         l->name ? l->name : "", (long long)SKY_NETWORK_MACS_MAX);
+            return;
+        }
+    }
+}
+
 sky_err sky_net_finish(sky_network_builder *b, const char *name, const char *source,
                        sky_network *out, sky_error *e)
 {
     if (b->err == SKY_OK && b->n == 0)
         b->err = sky_fail(&b->error, SKY_EINVAL, "no layers");
+    if (b->err == SKY_OK)
+        check_macs(b);
     if (b->err != SKY_OK)
         return sky_fail(e, b->err, "network '%s': %s", name, b->error.text);
     *out = (sky_network){.name = name, .source = source, .layers = b->layers, .n_layers = b->n};
@@ -270,7 +327,8 @@ void sky_network_follow(const sky_network *net, int32_t *channels)
         const sky_layer *l = &net->layers[i];
         switch (l->kind) {
         case SKY_LAYER_INPUT:
-            channels[i] = l->out.c;
+            if (l->fixed)
+                channels[i] = l->out.c;
             break;
         case SKY_LAYER_CONV:
             if (is_depthwise(net, l))
@@ -321,7 +379,7 @@ static bool reads_input(const sky_network *net, const sky_layer *l)
             return false;
         i = net->layers[i].input[0];
     }
-    return true;
+    return net->layers[i].fixed; /* a stand-in's gradient is needed */
 }
 
 static sky_conv_shape conv_shape(const sky_network *net, const int32_t *channels, int32_t index)

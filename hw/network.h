@@ -13,6 +13,9 @@
 #include "hw/layer.h"
 
 enum { SKY_LAYERS_MAX = 4096 };
+/* Multiplications of one sample, forward or backward, about 7e13. Times the largest batch (4096), the three
+ * products of a training step and a few bytes each, a sum still fits an int64_t. */
+#define SKY_NETWORK_MACS_MAX (INT64_C(1) << 46)
 
 typedef struct sky_network {
     const char *name;
@@ -58,6 +61,8 @@ int32_t sky_net_add(sky_network_builder *b, const char *name, int32_t in1, int32
 int32_t sky_net_concat(sky_network_builder *b, const char *name, const int32_t *in, int32_t n);
 /* Any layer: checks it, infers its output shape, appends it. name may be NULL. */
 int32_t sky_net_layer(sky_network_builder *b, const sky_layer *layer);
+/* An input that stands for the output of layers that are not listed (sky_layer.fixed). */
+int32_t sky_net_stand_in(sky_network_builder *b, sky_shape shape);
 /* Marks a layer's output channels as fixed. */
 void sky_net_fix(sky_network_builder *b, int32_t layer);
 /* Ends building. The network lives as long as the arena. */
@@ -70,13 +75,13 @@ sky_err sky_net_finish(sky_network_builder *b, const char *name, const char *sou
 int32_t sky_kept_channels(int32_t c, double width);
 
 /* The output channels of every layer when each convolution and linear layer keeps that part of its own
- * (image channels and fixed layers stay). channels has n_layers places. */
+ * (image channels and fixed layers stay, stand-ins shrink). channels has n_layers places. */
 void sky_network_scale(const sky_network *net, double width, int32_t *channels);
 
 /* The output channels of every layer from those of the convolutions and linear layers alone: others
  * follow from their inputs. Channels of an addition: the larger of its inputs (the union that pruning
- * with residual connections keeps). On entry channels[] holds the widths of convolutions and linear
- * layers; a depthwise convolution's is set to its input's. */
+ * with residual connections keeps). On entry channels[] holds the widths of convolutions, linear
+ * layers and stand-ins; a depthwise convolution's is set to its input's. */
 void sky_network_follow(const sky_network *net, int32_t *channels);
 
 /* --- what it costs --- */
