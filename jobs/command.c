@@ -383,6 +383,7 @@ static sky_err run_open(sky_job_ctx *ctx, const sky_descriptor *d, const sky_val
     sky_err err = argv_with_json(ctx, d, params, json, &argv, e);
     if (err != SKY_OK)
         return err;
+    assert(argv && argv[0]);
     const char *path = sky__find_program(argv[0], e);
     if (!path)
         return SKY_ENOTFOUND;

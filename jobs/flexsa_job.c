@@ -1,9 +1,11 @@
 /* Job `flexsa`: one training step of a network on a FlexSA organisation (hw/flexsa.h). What each number
  * means and what is left out: docs/jobs/flexsa.md. */
+#include <assert.h>
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "hw/flexsa.h"
 #include "jobs/jobs_internal.h"
 
@@ -43,10 +45,6 @@ enum {
     N_METRICS,
 };
 
-/* The built-in networks; a test compares the list with sky_network_names(). */
-static const char *const networks[] = {"alexnet",   "googlenet", "inception_v4", "resnet101",
-                                       "resnet152", "resnet18",  "resnet34",     "resnet50",
-                                       "vgg11",     "vgg13",     "vgg16",        NULL};
 static const char *const organisations[] = {
     [SKY_1G1C] = "1G1C", [SKY_1G4C] = "1G4C", [SKY_4G4C] = "4G4C",
     [SKY_1G1F] = "1G1F", [SKY_4G1F] = "4G1F", NULL};
@@ -83,7 +81,8 @@ static const char *const memories[] = {"ideal", "hbm2", NULL};
     }
 
 static const sky_param params[N_PARAMS] = {
-    [P_NETWORK] = TEXT("network", "resnet50", networks, "which network is trained"),
+    [P_NETWORK] = TEXT("network", "resnet50", NULL,
+                       "a built-in network: resnet50, inception_v4, ... (docs/jobs/flexsa.md)"),
     [P_ORGANISATION] = TEXT("organisation", "1G1F", organisations,
                             "groups (G) of rigid (C) or flexible (F) arrays"),
     [P_ARRAY] =
@@ -141,14 +140,54 @@ static int choice(const char *const *list, const char *text)
     return i;
 }
 
+/* Edges of products are below 2^31 (hw/flexsa.h). */
+static bool fits(const sky_network *net, int64_t batch)
+{
+    for (int32_t i = 0; i < net->n_layers; i++) {
+        const sky_layer *l = &net->layers[i];
+        int64_t window =
+            l->kind == SKY_LAYER_CONV ? (int64_t)l->window.kernel_h * l->window.kernel_w : 1;
+        if (batch * l->out.h * l->out.w > INT32_MAX || window * l->out.c > INT32_MAX)
+            return false;
+        for (int32_t k = 0; k < l->n_inputs; k++) {
+            sky_shape in = net->layers[l->input[k]].out;
+            int64_t values = l->kind == SKY_LAYER_LINEAR ? (int64_t)in.h * in.w : window;
+            if (values > INT32_MAX / in.c)
+                return false;
+        }
+    }
+    return true;
+}
+
+static sky_err unknown_network(const char *name, sky_error *e)
+{
+    const char *const *names = sky_network_names();
+    sky_buf list = {0};
+    size_t n = 0;
+    for (; names[n]; n++)
+        sky_buf_printf(&list, "%s%s", n ? ", " : "", names[n]);
+    const char *meant = sky_nearest(name, names, n);
+    sky_fail(e, SKY_EINVAL, "network: there is no '%.100s'%s%s%s; allowed are %s", name,
+             meant ? " (did you mean '" : "", meant ? meant : "", meant ? "'?)" : "",
+             sky_buf_str(&list));
+    sky_buf_free(&list);
+    return SKY_EINVAL;
+}
+
 static sky_err validate(const sky_value *p, sky_error *e)
 {
-    if (p[P_ARRAY].i % 4 == 0)
-        return SKY_OK;
-    return sky_fail(e, SKY_EINVAL,
-                    "array is %" PRId64 ", and must be a multiple of 4 (four groups of "
-                    "halves)",
-                    p[P_ARRAY].i);
+    const sky_network *net = sky_network_find(p[P_NETWORK].s);
+    if (!net)
+        return unknown_network(p[P_NETWORK].s, e);
+    if (p[P_ARRAY].i % 4 != 0)
+        return sky_fail(e, SKY_EINVAL,
+                        "array is %" PRId64 ", and must be a multiple of 4 (four groups of halves)",
+                        p[P_ARRAY].i);
+    if (!fits(net, p[P_BATCH].i))
+        return sky_fail(e, SKY_ELIMIT,
+                        "batch %" PRId64 " of network '%s': a product has an edge of 2^31 or more",
+                        p[P_BATCH].i, net->name);
+    return SKY_OK;
 }
 
 /* --- one point --- */
@@ -194,7 +233,7 @@ static sky_err load_layers(layers *l, sky_arena *scratch, const char *name, doub
     if (!same) {
         l->network = sky_network_find(name);
         if (!l->network)
-            return SKY_ENOMEM; /* the name was checked */
+            return SKY_ENOMEM; /* validate() knows the name */
         if (l->network->n_layers > l->cap) {
             l->cap = l->network->n_layers;
             l->channels = sky_new(scratch, int32_t, (size_t)l->cap);
@@ -269,6 +308,7 @@ static sky_err run_batch(sky_job_ctx *ctx, size_t n, const uint64_t *seeds, cons
 
 static void put_line(sky_buf *csv, const point *x, const layers *l, int32_t i, int phase)
 {
+    assert(l->convs && i < l->n_convs);
     const sky_conv_shape *s = &l->convs[i];
     sky_flexsa_cost c = sky_flexsa_layer(&x->machine, s, x->batch, (sky_phase)phase);
     if (c.macs == 0)

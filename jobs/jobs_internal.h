@@ -6,6 +6,7 @@
 #include "jobs/registry.h"
 
 extern const sky_job sky__job_command;
+extern const sky_job sky__job_delta;
 extern const sky_job sky__job_fault;
 extern const sky_job sky__job_flexsa;
 extern const sky_job sky__job_gemm;

@@ -13,10 +13,12 @@
 
 static const sky_job *const builtin[] = {
     &sky__job_command,
+    &sky__job_delta,
     &sky__job_fault,
     &sky__job_flexsa,
     &sky__job_gemm,
     &sky__job_noop,
+    NULL,
 };
 
 static struct {
@@ -56,7 +58,7 @@ static void add_builtin(void)
 {
     if (registry.n > 0)
         return;
-    for (size_t i = 0; i < sizeof builtin / sizeof *builtin; i++) {
+    for (size_t i = 0; builtin[i]; i++) {
         assert(sky__job_wellformed(builtin[i], NULL) == SKY_OK);
         insert(builtin[i]);
     }

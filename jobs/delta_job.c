@@ -1,0 +1,394 @@
+/* Job `delta`: memory traffic, time and bottleneck of a network's convolutions on a GPU (hw/delta.h). What
+ * each number means: docs/jobs/delta.md. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "hw/delta.h"
+#include "jobs/jobs_internal.h"
+
+enum {
+    P_NETWORK,
+    P_GPU,
+    P_BATCH,
+    P_REUSE,
+    P_LAYERS,
+    P_PRECISION,
+    P_EFFICIENCY,
+    P_BLK_M,
+    P_BLK_N,
+    P_BLK_K,
+    P_THREADS,
+    P_REGISTERS,
+    P_CTAS_PER_SM,
+    P_SMS_SCALE,
+    P_FP32_SCALE,
+    P_L1_BW_SCALE,
+    P_L1_SIZE_SCALE,
+    P_L2_BW_SCALE,
+    P_L2_SIZE_SCALE,
+    P_DRAM_BW_SCALE,
+    N_PARAMS,
+};
+enum {
+    M_TIME_S,
+    M_BOTTLENECK,
+    M_L1_BYTES,
+    M_L2_BYTES,
+    M_DRAM_BYTES,
+    M_DRAM_READ_BYTES,
+    M_DRAM_WRITE_BYTES,
+    M_MACS,
+    M_TFLOPS,
+    M_COMPUTE_TIME,
+    M_SMEM_TIME,
+    M_L1_TIME,
+    M_L2_TIME,
+    M_DRAM_TIME,
+    M_LATENCY_TIME,
+    N_METRICS,
+};
+_Static_assert(M_LATENCY_TIME - M_COMPUTE_TIME + 1 == SKY_DELTA_BOUNDS, "one time per bound");
+
+static const char *const reuses[] = {[SKY_DELTA_LOOP] = "loop", [SKY_DELTA_CACHE] = "cache", NULL};
+static const char *const layer_kinds[] = {"conv", "all", NULL};
+static const char *const precisions[] = {"fp32", NULL};
+
+#define TEXT(NAME, DEFAULT, CHOICES, DOC)                                                          \
+    {                                                                                              \
+        .name = (NAME), .type = SKY_TEXT, .unit = "", .doc = (DOC), .choices = (CHOICES), .def = { \
+            .type = SKY_TEXT,                                                                      \
+            .s = (DEFAULT)                                                                         \
+        }                                                                                          \
+    }
+#define INTEGER(NAME, UNIT, DEFAULT, MIN, MAX, DOC)                                                \
+    {                                                                                              \
+        .name = (NAME), .type = SKY_INT, .unit = (UNIT), .doc = (DOC), .min = (MIN), .max = (MAX), \
+        .def = {                                                                                   \
+            .type = SKY_INT,                                                                       \
+            .i = (DEFAULT)                                                                         \
+        }                                                                                          \
+    }
+#define REAL(NAME, DEFAULT, MIN, MAX, DOC)                                                         \
+    {                                                                                              \
+        .name = (NAME), .type = SKY_REAL, .unit = "", .doc = (DOC), .min = (MIN), .max = (MAX),    \
+        .def = {                                                                                   \
+            .type = SKY_REAL,                                                                      \
+            .f = (DEFAULT)                                                                         \
+        }                                                                                          \
+    }
+#define SCALE(NAME, DOC) REAL(NAME, 1, 0.001, 1000, DOC)
+
+static const sky_param params[N_PARAMS] = {
+    [P_NETWORK] = TEXT("network", "vgg16", NULL, "which network; its convolutions are evaluated"),
+    [P_GPU] = TEXT("gpu", "V100", NULL,
+                   "TITAN Xp, P100, V100, A100, H100, H200, or a file: gpus.csv or gpus.csv:NAME"),
+    [P_BATCH] = INTEGER("batch", "samples", 256, 1, 65536, "mini-batch"),
+    [P_REUSE] = TEXT("reuse", "cache", reuses,
+                     "loop: the paper's, none across main loops; cache: what L1 and L2 can hold"),
+    [P_LAYERS] = TEXT("layers", "conv", layer_kinds,
+                      "all: fully connected layers too, as 1 x 1 convolutions"),
+    [P_PRECISION] = TEXT("precision", "fp32", precisions, "of data and sums"),
+    [P_EFFICIENCY] = REAL("efficiency", 1, 0.001, 1,
+                          "of the FP32 units while data is at hand; 1: a perfect kernel"),
+    [P_BLK_M] = INTEGER("blk_m", "pixels", 0, 0, 1024,
+                        "output pixels of a CTA, a multiple of 32; 0: by the layer"),
+    [P_BLK_N] = INTEGER("blk_n", "channels", 0, 0, 1024,
+                        "output channels of a CTA, a multiple of 8; 0: by the layer"),
+    [P_BLK_K] = INTEGER("blk_k", "", 0, 0, 128, "depth of a main loop; 0: by the layer"),
+    [P_THREADS] = INTEGER("threads", "", 0, 0, 1024,
+                          "of a CTA, a multiple of 32; 0: by the layer, or 64 outputs each"),
+    [P_REGISTERS] = INTEGER("registers", "", 0, 0, 255,
+                            "of a thread; 0: by the layer, or 64 more than its outputs"),
+    [P_CTAS_PER_SM] =
+        INTEGER("ctas_per_sm", "", 0, 0, 64, "resident at once; 0: what the SM has room for"),
+    [P_SMS_SCALE] = SCALE("sms_scale", "times the GPU's SMs, rounded to a whole number"),
+    [P_FP32_SCALE] = SCALE("fp32_scale", "times the FP32 units of an SM"),
+    [P_L1_BW_SCALE] = SCALE("l1_bw_scale", "times the bandwidth of L1"),
+    [P_L1_SIZE_SCALE] = SCALE("l1_size_scale", "times L1 and what it shares with shared memory"),
+    [P_L2_BW_SCALE] = SCALE("l2_bw_scale", "times the bandwidth of L2"),
+    [P_L2_SIZE_SCALE] = SCALE("l2_size_scale", "times L2"),
+    [P_DRAM_BW_SCALE] = SCALE("dram_bw_scale", "times the bandwidth of DRAM"),
+};
+
+/* Through exp(), whose last bit differs between C libraries. */
+#define METRIC(NAME, UNIT, GOAL, CLASS, DOC)                                                       \
+    {                                                                                              \
+        .name = (NAME), .type = SKY_REAL, .unit = (UNIT), .doc = (DOC), .goal = (GOAL),            \
+        .cls = (CLASS)                                                                             \
+    }
+#define TIME_OF(NAME, DOC) METRIC(NAME, "s", SKY_NO_GOAL, SKY_TOLERANCE, DOC)
+
+static const sky_metric metrics[N_METRICS] = {
+    [M_TIME_S] = METRIC("time_s", "s", SKY_MIN, SKY_TOLERANCE, "of one forward pass"),
+    [M_BOTTLENECK] = {.name = "bottleneck",
+                      .type = SKY_TEXT,
+                      .unit = "",
+                      .doc = "what bounds the layers that take the most time together",
+                      .goal = SKY_NO_GOAL,
+                      .cls = SKY_TOLERANCE},
+    [M_L1_BYTES] =
+        METRIC("l1_bytes", "B", SKY_MIN, SKY_EXACT, "32-byte sectors that loads request of L1"),
+    [M_L2_BYTES] = METRIC("l2_bytes", "B", SKY_MIN, SKY_TOLERANCE, "loads that reach L2"),
+    [M_DRAM_BYTES] = METRIC("dram_bytes", "B", SKY_MIN, SKY_TOLERANCE, "DRAM, read and written"),
+    [M_DRAM_READ_BYTES] = METRIC("dram_read_bytes", "B", SKY_MIN, SKY_TOLERANCE, "of dram_bytes"),
+    [M_DRAM_WRITE_BYTES] = METRIC("dram_write_bytes", "B", SKY_MIN, SKY_EXACT, "of dram_bytes"),
+    [M_MACS] = METRIC("macs", "", SKY_NO_GOAL, SKY_EXACT, "multiply-adds"),
+    [M_TFLOPS] = METRIC("tflops_per_s", "Tflop/s", SKY_MAX, SKY_TOLERANCE, "2 macs / time_s"),
+    [M_COMPUTE_TIME] = TIME_OF("compute_time_s", "of the layers that the FP32 units bound"),
+    [M_SMEM_TIME] = TIME_OF("shared_memory_time_s", "of the layers that shared memory bounds"),
+    [M_L1_TIME] = TIME_OF("l1_time_s", "of the layers that L1's bandwidth bounds"),
+    [M_L2_TIME] = TIME_OF("l2_time_s", "of the layers that L2's bandwidth bounds"),
+    [M_DRAM_TIME] = TIME_OF("dram_time_s", "of the layers that DRAM's bandwidth bounds"),
+    [M_LATENCY_TIME] = TIME_OF("latency_time_s", "of the layers that wait for single loads"),
+};
+
+static int choice(const char *const *list, const char *text)
+{
+    int i = 0;
+    while (list[i + 1] && strcmp(list[i], text) != 0)
+        i++;
+    return i;
+}
+
+/* --- the tile --- */
+
+static bool tile_is_given(const sky_value *p)
+{
+    return p[P_BLK_M].i || p[P_BLK_N].i || p[P_BLK_K].i || p[P_THREADS].i || p[P_REGISTERS].i;
+}
+
+static sky_delta_tile tile_of(const sky_value *p, int64_t channels_out)
+{
+    sky_delta_tile t = sky_delta_tile_for(channels_out);
+    if (!tile_is_given(p))
+        return t;
+    if (p[P_BLK_M].i)
+        t.blk_m = (int32_t)p[P_BLK_M].i;
+    if (p[P_BLK_N].i)
+        t.blk_n = (int32_t)p[P_BLK_N].i;
+    if (p[P_BLK_K].i)
+        t.blk_k = (int32_t)p[P_BLK_K].i;
+    const int32_t outputs = t.blk_m * t.blk_n;
+    if (p[P_THREADS].i)
+        t.threads = (int32_t)p[P_THREADS].i;
+    else if (p[P_BLK_M].i || p[P_BLK_N].i)
+        t.threads = outputs < 64 * 32     ? 32
+                    : outputs > 64 * 1024 ? 1024
+                                          : (outputs / 64 + 31) / 32 * 32;
+    const int32_t each = (outputs + t.threads - 1) / t.threads;
+    t.registers = p[P_REGISTERS].i ? (int32_t)p[P_REGISTERS].i : (each + 64 + 7) / 8 * 8;
+    t.warp_m = t.blk_m < 128 ? t.blk_m : 128;
+    t.warp_n = (32 * each + t.warp_m - 1) / t.warp_m;
+    return t;
+}
+
+static sky_err validate(const sky_value *p, sky_error *e)
+{
+    if (p[P_BLK_M].i % 32 != 0 || p[P_THREADS].i % 32 != 0)
+        return sky_fail(e, SKY_EINVAL, "blk_m and threads must be multiples of 32 (a warp)");
+    if (p[P_BLK_N].i % 8 != 0)
+        return sky_fail(e, SKY_EINVAL, "blk_n must be a multiple of 8");
+    static const int64_t widths[] = {32, 64, 128}; /* one layer of each tile */
+    for (size_t i = 0; i < 3; i++) {
+        const sky_delta_tile t = tile_of(p, widths[i]);
+        if (t.registers > 255)
+            return sky_fail(e, SKY_EINVAL,
+                            "a tile of %dx%d on %d threads needs %d registers a thread, and 255 "
+                            "is the most: use more threads",
+                            t.blk_m, t.blk_n, t.threads, t.registers);
+    }
+    return SKY_OK;
+}
+
+/* --- one point --- */
+
+/* What neighbouring rows share: the last network's layers, the last GPU. */
+typedef struct memory {
+    const char *network_name, *gpu_name;
+    const sky_network *network;
+    sky_gpu gpu;
+    int64_t batch;
+    int layers;
+    sky_delta_conv *convs;
+    size_t n_convs, cap;
+} memory;
+
+static sky_err load_network(memory *m, sky_job_ctx *ctx, const sky_value *p, sky_error *e)
+{
+    const char *name = p[P_NETWORK].s;
+    const int layers = choice(layer_kinds, p[P_LAYERS].s);
+    const bool same = m->network_name && strcmp(m->network_name, name) == 0;
+    if (same && m->layers == layers) {
+        for (size_t i = 0; m->batch != p[P_BATCH].i && i < m->n_convs; i++)
+            m->convs[i].batch = p[P_BATCH].i;
+        m->batch = p[P_BATCH].i;
+        return SKY_OK;
+    }
+    if (!same) {
+        m->network_name = NULL;
+        m->network = sky_network_find(name);
+        if (!m->network)
+            return sky_fail(e, SKY_ENOTFOUND, "there is no network '%s'", name);
+        if ((size_t)m->network->n_layers > m->cap) {
+            m->cap = (size_t)m->network->n_layers;
+            m->convs = sky_new(ctx->scratch, sky_delta_conv, m->cap);
+            if (!m->convs) {
+                m->cap = 0;
+                return sky_fail(e, SKY_ENOMEM, "delta: out of memory");
+            }
+        }
+    }
+    m->network_name = name;
+    m->layers = layers;
+    m->batch = p[P_BATCH].i;
+    m->n_convs = sky_delta_convs(m->network, layers == 1, m->batch, m->convs);
+    return SKY_OK;
+}
+
+static sky_err load_gpu(memory *m, sky_job_ctx *ctx, const sky_value *p, sky_error *e)
+{
+    if (m->gpu_name && strcmp(m->gpu_name, p[P_GPU].s) == 0)
+        return SKY_OK;
+    m->gpu_name = NULL;
+    sky_err err = sky_gpu_resolve(p[P_GPU].s, ctx->workdir, &m->gpu, e);
+    if (err == SKY_OK)
+        m->gpu_name = p[P_GPU].s;
+    return err;
+}
+
+static sky_gpu scaled(const sky_gpu *g, const sky_value *p)
+{
+    sky_gpu s = *g;
+    s.sms = (double)(int64_t)(g->sms * p[P_SMS_SCALE].f + 0.5);
+    s.sms = s.sms < 1 ? 1 : s.sms;
+    s.fp32_macs_per_cycle *= p[P_FP32_SCALE].f;
+    s.l1_bytes_per_cycle *= p[P_L1_BW_SCALE].f;
+    s.l1_kib_per_sm *= p[P_L1_SIZE_SCALE].f;
+    s.l2_gb_per_s *= p[P_L2_BW_SCALE].f;
+    s.l2_mib *= p[P_L2_SIZE_SCALE].f;
+    s.dram_gb_per_s *= p[P_DRAM_BW_SCALE].f;
+    return s;
+}
+
+static sky_delta_options options_of(const sky_value *p)
+{
+    return (sky_delta_options){.reuse = (sky_delta_reuse)choice(reuses, p[P_REUSE].s),
+                               .ctas_per_sm = (double)p[P_CTAS_PER_SM].i,
+                               .efficiency = p[P_EFFICIENCY].f};
+}
+
+static void put(sky_column *out, size_t i, const sky_delta_total *t)
+{
+    out[M_TIME_S].f[i] = t->time_s;
+    out[M_BOTTLENECK].s[i] = sky_delta_bound_name(t->bound);
+    out[M_L1_BYTES].f[i] = t->l1_bytes;
+    out[M_L2_BYTES].f[i] = t->l2_bytes;
+    out[M_DRAM_BYTES].f[i] = t->dram_read_bytes + t->dram_write_bytes;
+    out[M_DRAM_READ_BYTES].f[i] = t->dram_read_bytes;
+    out[M_DRAM_WRITE_BYTES].f[i] = t->dram_write_bytes;
+    out[M_MACS].f[i] = t->macs;
+    out[M_TFLOPS].f[i] = t->time_s > 0 ? 2 * t->macs / t->time_s * 1e-12 : 0;
+    for (int b = 0; b < SKY_DELTA_BOUNDS; b++)
+        out[M_COMPUTE_TIME + b].f[i] = t->bound_time_s[b];
+}
+
+static sky_err run_batch(sky_job_ctx *ctx, size_t n, const uint64_t *seeds, const sky_column *in,
+                         sky_column *out, sky_error *e)
+{
+    (void)seeds;
+    memory m = {0};
+    for (size_t i = 0; i < n; i++) {
+        sky_value p[N_PARAMS];
+        for (size_t k = 0; k < N_PARAMS; k++)
+            p[k] = sky_column_get(&in[k], i);
+        sky_delta_total total = {0};
+        sky_error why = {0};
+        sky_err err = load_gpu(&m, ctx, p, &why);
+        if (err == SKY_OK)
+            err = load_network(&m, ctx, p, &why);
+        if (err == SKY_ENOMEM)
+            return sky_fail(e, err, "%s", why.text);
+        if (err != SKY_OK)
+            ctx->fail_row(ctx, i, why.text); /* a name that is none fails its row alone */
+        const sky_gpu g = scaled(&m.gpu, p);
+        const sky_delta_options o = options_of(p);
+        for (size_t k = 0; err == SKY_OK && k < m.n_convs; k++) {
+            const sky_delta_tile t = tile_of(p, m.convs[k].channels_out);
+            sky_delta_result r;
+            sky_delta_layer(&m.convs[k], &t, &g, &o, &r);
+            sky_delta_add(&total, &r, m.convs[k].count);
+        }
+        put(out, i, &total);
+    }
+    return SKY_OK;
+}
+
+/* --- details --- */
+
+static void put_line(sky_buf *csv, const char *name, const sky_delta_conv *c,
+                     const sky_delta_tile *t, const sky_delta_result *r)
+{
+    sky_buf_csv(csv, name);
+    sky_buf_printf(csv,
+                   ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64
+                   ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%dx%dx%d",
+                   c->count, c->groups, c->channels_in, c->height, c->width, c->channels_out,
+                   c->kernel_h, c->kernel_w, c->stride_h, t->blk_m, t->blk_n, t->blk_k);
+    const double numbers[] = {r->ctas,
+                              r->ctas_per_sm,
+                              r->macs,
+                              r->l1_bytes,
+                              r->l2_bytes,
+                              r->dram_read_bytes,
+                              r->dram_write_bytes,
+                              r->time_s};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        sky_buf_putc(csv, ',');
+        sky_buf_f64(csv, numbers[i]);
+    }
+    sky_buf_printf(csv, ",%s", sky_delta_bound_name(r->bound));
+    for (int b = 0; b < SKY_DELTA_BOUNDS; b++) {
+        sky_buf_putc(csv, ',');
+        sky_buf_f64(csv, r->bound_s[b]);
+    }
+    sky_buf_putc(csv, '\n');
+}
+
+static sky_err details(sky_job_ctx *ctx, const sky_value *p, sky_buf *csv, sky_error *e)
+{
+    memory m = {0};
+    sky_err err = load_gpu(&m, ctx, p, e);
+    if (err == SKY_OK)
+        err = load_network(&m, ctx, p, e);
+    if (err != SKY_OK)
+        return err;
+    const sky_gpu g = scaled(&m.gpu, p);
+    const sky_delta_options o = options_of(p);
+    sky_buf_puts(csv, "layer,count,groups,channels_in,height,width,channels_out,kernel_h,kernel_w,"
+                      "stride,tile,ctas,ctas_per_sm,macs,l1_bytes,l2_bytes,dram_read_bytes,"
+                      "dram_write_bytes,time_s,bottleneck,compute_s,shared_memory_s,l1_s,l2_s,"
+                      "dram_s,latency_s\n");
+    for (size_t k = 0; k < m.n_convs; k++) {
+        const sky_delta_conv *c = &m.convs[k];
+        const sky_delta_tile t = tile_of(p, c->channels_out);
+        sky_delta_result r;
+        sky_delta_layer(c, &t, &g, &o, &r);
+        put_line(csv, m.network->layers[c->layer].name, c, &t, &r);
+    }
+    return sky_buf_ok(csv) ? SKY_OK : sky_fail(e, SKY_ENOMEM, "delta: out of memory");
+}
+
+const sky_job sky__job_delta = {
+    .abi = SKY_JOB_ABI,
+    .d = {.name = "delta",
+          .version = "1",
+          .summary = "Memory traffic, time and bottleneck of a network's convolutions on a GPU",
+          .source = "Lym et al.: DeLTA, ISPASS 2019 (arXiv 1904.01691)",
+          .params = params,
+          .n_params = N_PARAMS,
+          .metrics = metrics,
+          .n_metrics = N_METRICS},
+    .validate = validate,
+    .run_batch = run_batch,
+    .details = details,
+};
