@@ -1,6 +1,6 @@
 /* The coordinator's state: only for the files of coordinator/ and their tests.
  *
- * coordinator.c: life, the loop, carrying out the scheduler's actions, commits. record.c: results,
+ * coordinator.c: life, the loop, carrying out the scheduler's actions, commits. recording.c: results,
  * from the wire to the store. recover.c: sweeps, from the store or a plan to the scheduler.
  * serve.c: commands and requests. report.c: status. */
 #ifndef SKY_COORDINATOR_COORDINATOR_INTERNAL_H
@@ -89,7 +89,7 @@ void sky__coord_broken(sky_coordinator *c, const sky_error *e);
 void sky__coord_broken_memory(sky_coordinator *c);
 void sky__coord_deliver_soon(sky_coordinator *c);
 
-/* record.c */
+/* recording.c */
 /* Checks the rows of a result and decodes their parameters. Rows that are not to be believed become
  * positions that were not tried, rows with a NaN failed attempts. False when out of memory. */
 bool sky__coord_check_result(sky_coordinator *c, const sky_session *session, sky_msg_result *r);
