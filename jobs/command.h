@@ -10,7 +10,7 @@ sky_err sky__command_argv(sky_job_ctx *ctx, const sky_descriptor *d, const sky_v
                           char ***argv_out, sky_error *e);
 
 /* Reads the metrics out of one line of JSON. */
-sky_err sky__command_metrics(sky_job_ctx *ctx, const sky_descriptor *d, const char *line, size_t len,
-                             sky_value *metrics, sky_error *e);
+sky_err sky__command_metrics(sky_job_ctx *ctx, const sky_descriptor *d, const char *line,
+                             size_t len, sky_value *metrics, sky_error *e);
 
 #endif

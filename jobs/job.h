@@ -22,13 +22,13 @@ typedef struct sky_job_ctx sky_job_ctx;
 /* What a running evaluation may ask of its surroundings. The functions are called through the struct so
  * that a plug-in links against nothing. Any of them may be called at any time during run(). */
 struct sky_job_ctx {
-    uint64_t seed;        /* of this trial; equal for equal (sweep seed, trial) */
-    uint64_t trial;       /* its number */
-    uint32_t threads;     /* how many the lease allows; BLAS pools are already limited to it */
-    const char *gpus;     /* "" or a list like "0,1"; CUDA_VISIBLE_DEVICES is already set */
-    sky_arena *scratch;   /* memory freed when run() returns */
+    uint64_t seed;      /* of this trial; equal for equal (sweep seed, trial) */
+    uint64_t trial;     /* its number */
+    uint32_t threads;   /* how many the lease allows; BLAS pools are already limited to it */
+    const char *gpus;   /* "" or a list like "0,1"; CUDA_VISIBLE_DEVICES is already set */
+    sky_arena *scratch; /* memory freed when run() returns */
     const char *const *command; /* argv of the job `command`, NULL-terminated; else NULL */
-    const char *workdir;  /* the folder of the sweep file, for relative paths; "" if unknown */
+    const char *workdir; /* the folder of the sweep file, for relative paths; "" if unknown */
 
     /* Reports one step of a curve: n named values. Returns true when the job should stop early: it then
      * returns SKY_ECANCELLED, or its metrics so far. */
@@ -76,8 +76,8 @@ typedef struct sky_job {
     /* Evaluates n points of a job that takes microseconds, columnar: params[p] and metrics[m] are columns
      * of n rows; metric columns have their absent array set to all zero. ctx->trial and ctx->seed are
      * those of row 0; seeds[row] is each row's. Optional; used instead of run() when present. */
-    sky_err (*run_batch)(sky_job_ctx *ctx, size_t n, const uint64_t *seeds, const sky_column *params,
-                         sky_column *metrics, sky_error *e);
+    sky_err (*run_batch)(sky_job_ctx *ctx, size_t n, const uint64_t *seeds,
+                         const sky_column *params, sky_column *metrics, sky_error *e);
 
     /* Prints a breakdown (per layer, say) of one point for `skyline eval --details`, as CSV with a header
      * line. Optional. */

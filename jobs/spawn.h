@@ -13,7 +13,9 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-enum { SKY__LINE_BYTES_MAX = 1 << 20 }; /* one line of metrics; SKY_METRICS_MAX of them fit in 64 KiB */
+enum {
+    SKY__LINE_BYTES_MAX = 1 << 20
+}; /* one line of metrics; SKY_METRICS_MAX of them fit in 64 KiB */
 
 /* Remembers the last line that begins with '{' (blanks before it allowed), whatever the amount of
  * output. Zero-initialise; free with sky__last_line_free(). */
@@ -23,7 +25,7 @@ typedef struct sky__last_line {
     bool is_candidate; /* current begins with "{" */
     bool too_long;     /* current is longer than SKY__LINE_BYTES_MAX */
     bool last_too_long;
-    bool started;      /* current holds more than blanks */
+    bool started; /* current holds more than blanks */
 } sky__last_line;
 
 void sky__last_line_feed(sky__last_line *l, const char *bytes, size_t len);
@@ -31,11 +33,11 @@ void sky__last_line_end(sky__last_line *l); /* the output ended: an unfinished l
 void sky__last_line_free(sky__last_line *l);
 
 typedef struct sky__spawn_options {
-    const char *path;        /* of the program, as execve() takes it */
-    char *const *argv;       /* NULL-terminated */
-    char *const *envp;       /* NULL-terminated */
-    const char *workdir;     /* where it runs; "" or NULL: where we are */
-    sky__last_line *output;  /* where its standard output goes; NULL: /dev/null */
+    const char *path;            /* of the program, as execve() takes it */
+    char *const *argv;           /* NULL-terminated */
+    char *const *envp;           /* NULL-terminated */
+    const char *workdir;         /* where it runs; "" or NULL: where we are */
+    sky__last_line *output;      /* where its standard output goes; NULL: /dev/null */
     bool (*stopping)(void *arg); /* asked every 20 ms; true kills the program */
     void *arg;
 } sky__spawn_options;
