@@ -127,6 +127,7 @@ static cli_value *find_short(const cli_args *a, char letter)
 {
     const size_t n = value_count(a);
     for (size_t i = 0; i < n; i++) {
+        assert(a->values[i].opt);
         if (a->values[i].opt->letter == letter)
             return &a->values[i];
     }
@@ -325,7 +326,8 @@ const char *const *cli_list(const cli_args *a, const char *name)
     return v->n ? v->texts : none;
 }
 
-static void say(const cli_args *a, const char *fmt, va_list ap)
+__attribute__((format(printf, 2, 0))) static void say(const cli_args *a, const char *fmt,
+                                                      va_list ap)
 {
     fflush(stdout);
     fprintf(stderr, "skyline%s%s: ", a ? " " : "", a ? a->command->name : "");

@@ -6,8 +6,10 @@
 
 static void bash_words(FILE *out, const cli_command *c)
 {
-    for (const cli_opt *o = c->opts; o && o->name; o++)
-        fprintf(out, o->hidden ? "" : "--%s ", o->name);
+    for (const cli_opt *o = c->opts; o && o->name; o++) {
+        if (!o->hidden)
+            fprintf(out, "--%s ", o->name);
+    }
     for (const cli_opt *o = cli_common_opts; o->name; o++)
         fprintf(out, "--%s ", o->name);
 }
