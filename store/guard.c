@@ -1,6 +1,7 @@
 #include "store/guard.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -26,6 +27,10 @@ struct sky_query {
 
 /* ---- What may be said ---- */
 
+static const char *const good_pragmas[] = {"table_info",    "table_xinfo", "table_list",
+                                           "index_list",    "index_info",  "index_xinfo",
+                                           "function_list", NULL};
+
 static bool listed(const char *word, const char *const *list)
 {
     for (; word && *list; list++) {
@@ -35,18 +40,10 @@ static bool listed(const char *word, const char *const *list)
     return false;
 }
 
-/* Stays installed: setting it anew would make SQLite compile every statement again. */
-static int authorize(void *arg, int action, const char *a, const char *b, const char *db,
-                     const char *trigger)
+static int decide(const sky_store *s, int action, const char *a, const char *b)
 {
     static const char *const bad_functions[] = {"load_extension", "fts3_tokenizer", "readfile",
                                                 "writefile",      "edit",           NULL};
-    static const char *const good_pragmas[] = {"table_info",    "table_xinfo", "table_list",
-                                               "index_list",    "index_info",  "index_xinfo",
-                                               "function_list", NULL};
-    const sky_store *s = arg;
-    (void)db;
-    (void)trigger;
     if (!s->guarded)
         return SQLITE_OK;
     switch (action) {
@@ -61,6 +58,34 @@ static int authorize(void *arg, int action, const char *a, const char *b, const 
     default:
         return SQLITE_DENY;
     }
+}
+
+/* Stays installed: setting it anew would make SQLite compile every statement again. */
+static int authorize(void *arg, int action, const char *a, const char *b, const char *db,
+                     const char *trigger)
+{
+    sky_store *s = arg;
+    (void)db;
+    (void)trigger;
+    const int verdict = decide(s, action, a, b);
+    s->denied = s->denied || verdict != SQLITE_OK;
+    return verdict;
+}
+
+/* A table that is a function (pragma_table_info, json_each) declares its columns when it is first used, by
+ * a CREATE TABLE that the authorizer sees like any other. So the good ones are used once before. */
+static void connect_functions(sky_store *s)
+{
+    for (size_t i = 0; good_pragmas[i]; i++) {
+        char sql[80];
+        snprintf(sql, sizeof sql, "SELECT 1 FROM pragma_%s", good_pragmas[i]);
+        sqlite3_stmt *q = NULL;
+        sqlite3_prepare_v2(s->db, sql, -1, &q, NULL);
+        sqlite3_finalize(q);
+    }
+    sqlite3_stmt *q = NULL;
+    sqlite3_prepare_v2(s->db, "SELECT 1 FROM json_each('[]'), json_tree('[]')", -1, &q, NULL);
+    sqlite3_finalize(q);
 }
 
 static int look(void *arg)
@@ -78,6 +103,7 @@ static int look(void *arg)
 static void enter(sky_query *q, int *length_before)
 {
     q->store->guarded = true;
+    q->store->denied = false;
     q->began_ns = sky_clock_ns();
     *length_before = sqlite3_limit(q->store->db, SQLITE_LIMIT_LENGTH, VALUE_BYTES_MAX);
     sqlite3_progress_handler(q->store->db, STEPS_BETWEEN_LOOKS, look, q);
@@ -99,7 +125,7 @@ static sky_err complain(sky_query *q, int rc, sky_error *e)
     if (rc == SQLITE_INTERRUPT)
         return sky_fail(e, SKY_ETIMEOUT, "the query took longer than its limit of %u ms",
                         q->o.time_limit_ms);
-    if ((rc & 0xff) == SQLITE_AUTH)
+    if ((rc & 0xff) == SQLITE_AUTH || q->store->denied)
         return sky_fail(e, SKY_EPERM, "only SELECT is allowed here, and it may only read: %s",
                         sqlite3_errmsg(q->store->db));
     if ((rc & 0xff) == SQLITE_ERROR)
@@ -154,6 +180,7 @@ sky_err sky_query_open(sky_query **out, sky_store *s, const char *sql, const sky
     if (o)
         q->o = *o;
     if (!s->has_authorizer) {
+        connect_functions(s);
         declare_functions(s->db);
         sqlite3_set_authorizer(s->db, authorize, s);
         s->has_authorizer = true;

@@ -284,7 +284,10 @@ sky_err sky_store_backup(sky_store *s, const sky_backup_options *o, sky_error *e
     if (err == SKY_OK)
         err = sky__exec(s, "BEGIN", e, "reading");
     if (err == SKY_OK) {
-        err = copy_pages(s, to, o, e);
+        int64_t ignored; /* the transaction begins with its first SELECT */
+        err = sky__int(s, "SELECT count(*) FROM sky_meta", &ignored, e);
+        if (err == SKY_OK)
+            err = copy_pages(s, to, o, e);
         sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
     }
     sqlite3_close(to);

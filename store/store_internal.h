@@ -78,7 +78,7 @@ struct sky_store {
     char *path;
     char uuid[33];
     bool writer, in_transaction, broken;
-    bool guarded, has_authorizer; /* guard.c */
+    bool guarded, denied, has_authorizer; /* guard.c */
     sky_error why_broken;
     uint64_t seq; /* newest commit record */
     uint64_t

@@ -81,9 +81,9 @@ const char *kit_folder(void)
 
 const char *kit_path(const char *name)
 {
-    static char paths[8][256];
+    static char paths[64][256];
     static unsigned next;
-    char *path = paths[next++ % 8];
+    char *path = paths[next++ % 64];
     snprintf(path, sizeof paths[0], "%s/%s", kit_folder(), name);
     return path;
 }

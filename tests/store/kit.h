@@ -10,7 +10,7 @@ extern const sky_descriptor kit_noop;  /* x real -> y real, exact; equal to x */
 extern const sky_descriptor kit_mixed; /* every type, every class */
 
 const char *kit_folder(void);           /* a new folder for this process; removed at its end */
-const char *kit_path(const char *name); /* in it; 8 results live at a time */
+const char *kit_path(const char *name); /* in it; 64 results live at a time */
 void kit_remove(const char *path);      /* with its log, shared memory and lock */
 
 /* Options of a writer on path; the rest zero. */
