@@ -63,50 +63,6 @@ sky__gemm_view sky__delta_view(const sky_delta_conv *c, const sky_delta_tile *t)
     return v;
 }
 
-/* --- the paper's main loop --- */
-
-/* Words that taps [first, last) of one channel touch, for the pixels of a tile: `images` images,
- * in each `rows` output rows of `columns` outputs. */
-static double taps_words(const sky_delta_conv *c, int64_t first, int64_t last, double images,
-                         double rows, double columns)
-{
-    const double h = (double)((last - 1) / c->kernel_w - first / c->kernel_w + 1);
-    const double w = h > 1 ? (double)c->kernel_w : (double)(last - first);
-    const double down = (double)c->stride_h, right = (double)c->stride_w;
-    const double tall = sky__min(sky__min(rows * h, down * (rows - 1) + h), (double)c->height);
-    const double wide =
-        sky__min(sky__min(w * columns, right * (columns - 1) + w), (double)c->width);
-    return images * tall * wide;
-}
-
-double sky_delta_loop_words(const sky_delta_conv *c, const sky_delta_tile *t)
-{
-    enum { BLOCKS_MAX = 1024 }; /* alignments looked at: more only with windows over 32 x 32 */
-    const sky__gemm_view v = sky__delta_view(c, t);
-    const double wo = (double)c->out_w;
-    const double columns = sky__min(t->blk_m, wo);
-    const double images = sky__max(1, t->blk_m / v.pixels);
-    const double rows = sky__max(1, t->blk_m / wo) / images;
-    const int64_t taps = c->kernel_h * c->kernel_w, k = (int64_t)v.k;
-    /* The alignment of a k-block to the filter repeats after `taps` blocks at the latest. */
-    const int64_t blocks = (int64_t)sky__min(v.loops, sky__min((double)taps, (double)BLOCKS_MAX));
-    double sum = 0;
-    for (int64_t block = 0; block < blocks; block++) {
-        const int64_t stop = (block + 1) * t->blk_k, end = stop < k ? stop : k;
-        for (int64_t at = block * t->blk_k; at < end;) {
-            const int64_t first = at % taps;
-            const int64_t last = first + (end - at) < taps ? first + (end - at) : taps;
-            if (taps == 1) { /* whole channels: all alike */
-                sum += (double)(end - at) * taps_words(c, 0, 1, images, rows, columns);
-                break;
-            }
-            sum += taps_words(c, first, last, images, rows, columns);
-            at += last - first;
-        }
-    }
-    return sum / (double)blocks;
-}
-
 /* --- L2 --- */
 
 /* What of unified L1 and shared memory is left for L1. The driver hands out shared memory in
@@ -139,6 +95,7 @@ typedef struct l2_case {
     const sky_delta_conv *c;
     const sky_delta_tile *t;
     const sky_gpu *g;
+    const sky_delta_geometry *geometry;
     const sky__gemm_view *v;
     double resident; /* CTAs of one SM at once */
     double capacity; /* L1, bytes */
@@ -147,7 +104,7 @@ typedef struct l2_case {
 /* Point 1: bytes of the image that one CTA loads over all main loops. */
 static double image_per_cta(const l2_case *x)
 {
-    const sky_delta_patch patch = sky_delta_channel_patch(x->c, x->t);
+    const sky_delta_patch patch = x->geometry->patch;
     const double sector = SKY__SECTOR_WORDS * SKY__WORD_BYTES;
     const double channel = patch.sectors * sector;
     const double once = channel * (double)x->c->channels_in;
@@ -155,8 +112,7 @@ static double image_per_cta(const l2_case *x)
     if (taps == 1)
         return once;
     const double swollen = patch.words > 0 ? channel / patch.words : SKY__WORD_BYTES;
-    const double every_loop =
-        sky__max(once, sky_delta_loop_words(x->c, x->t) * x->v->loops * swollen);
+    const double every_loop = sky__max(once, x->geometry->loop_words * x->v->loops * swollen);
     const double filters =
         sky__min(x->t->blk_n, x->v->n) * sky__max(taps, x->t->blk_k) * SKY__WORD_BYTES;
     /* An image row is touched again when the taps have moved on by the stride. */
@@ -189,7 +145,7 @@ static double l2_bytes(const l2_case *x, sky_delta_reuse reuse)
         v->n * v->k * v->rows * SKY__WORD_BYTES; /* those that exist, for each CTA */
     const double tiles = v->columns * v->m / x->t->blk_m;
     if (reuse == SKY_DELTA_LOOP)
-        return sky_delta_loop_words(x->c, x->t) * v->loops * tiles * SKY__WORD_BYTES + filters;
+        return x->geometry->loop_words * v->loops * tiles * SKY__WORD_BYTES + filters;
     const double image = image_per_cta(x), whole = floor(v->n / x->t->blk_n) * x->t->blk_n;
     double part = 0; /* of whole columns of CTAs, and of the last one, which has fewer filters */
     if (whole > 0)
@@ -220,9 +176,11 @@ static double dram_cache_bytes(const l2_case *x)
 {
     const sky_delta_conv *c = x->c;
     const sky__gemm_view *v = x->v;
-    const double access_words = x->g->dram_access_bytes / SKY__WORD_BYTES;
-    const double image = (double)(c->batch * c->channels_in) *
-                         sky__delta_image_words(c, access_words) * SKY__WORD_BYTES;
+    int access = 0; /* the access size that the GPU's is nearest to, rounded down */
+    while (access + 1 < SKY_DELTA_ACCESSES && x->g->dram_access_bytes >= 64 << access)
+        access++;
+    const double image =
+        (double)(c->batch * c->channels_in) * x->geometry->image_words[access] * SKY__WORD_BYTES;
     const double outputs = v->m * v->n * SKY__WORD_BYTES;
     const double at_once = x->resident * x->g->sms; /* CTAs */
     double passes = v->columns;
@@ -237,7 +195,8 @@ static double dram_cache_bytes(const l2_case *x)
     return image * (1 + (passes - 1) * missed) + v->n * v->k * SKY__WORD_BYTES;
 }
 
-void sky_delta_layer(const sky_delta_conv *c, const sky_delta_tile *t, const sky_gpu *g,
+void sky_delta_layer(const sky_delta_conv *c, const sky_delta_tile *t,
+                     const sky_delta_geometry *geometry, const sky_gpu *g,
                      const sky_delta_options *o, sky_delta_result *out)
 {
     const sky__gemm_view v = sky__delta_view(c, t);
@@ -246,10 +205,11 @@ void sky_delta_layer(const sky_delta_conv *c, const sky_delta_tile *t, const sky
     out->macs = groups * v.m * v.n * v.k;
     out->ctas = groups * v.rows * v.columns;
     out->ctas_per_sm = sky__max(1, sky__min(allowed, ceil_div(out->ctas, g->sms)));
-    const l2_case x = {c, t, g, &v, out->ctas_per_sm, l1_bytes_free(t, g, out->ctas_per_sm)};
-    out->l1_bytes =
-        groups * SKY__SECTOR_WORDS * SKY__WORD_BYTES *
-        (sky_delta_l1_image_sectors(c, t, o->reuse) + sky_delta_l1_filter_sectors(c, t));
+    const l2_case x = {
+        c, t, g, geometry, &v, out->ctas_per_sm, l1_bytes_free(t, g, out->ctas_per_sm)};
+    out->l1_bytes = groups * SKY__SECTOR_WORDS * SKY__WORD_BYTES *
+                    (v.m * v.columns * (double)c->channels_in * geometry->gathered_sectors +
+                     v.n * v.k * v.rows * geometry->filter_sectors);
     out->l2_bytes = groups * l2_bytes(&x, o->reuse);
     out->dram_read_bytes =
         groups * (o->reuse == SKY_DELTA_LOOP ? dram_loop_bytes(&x) : dram_cache_bytes(&x));

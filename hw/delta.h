@@ -78,7 +78,36 @@ typedef struct sky_delta_result {
     double bound_s[SKY_DELTA_BOUNDS]; /* the time if only that resource mattered */
 } sky_delta_result;
 
-void sky_delta_layer(const sky_delta_conv *c, const sky_delta_tile *t, const sky_gpu *g,
+/* What of the traffic depends on the shapes alone: not on the GPU, and on the batch only where a
+ * CTA has fewer pixels than blk_m. Computed once, it serves any number of points. */
+typedef struct sky_delta_patch {
+    double words, sectors; /* sectors are of 32 bytes */
+} sky_delta_patch;
+
+enum { SKY_DELTA_ACCESSES = 3 }; /* of DRAM: 32, 64 and 128 bytes */
+
+typedef struct sky_delta_geometry {
+    double loop_words;       /* of the image that one CTA loads in one main loop, each counted once;
+                                mean over the alignments of a k-block to the filter */
+    double gathered_sectors; /* that warps request per output pixel, of all taps of one channel;
+                                mean over where warps begin in an image */
+    double filter_sectors;   /* that warps request per word of a filter */
+    /* SKY_DELTA_CACHE only: */
+    sky_delta_patch
+        patch; /* of one channel that one CTA touches over all taps; mean over where CTAs
+                              begin in an image */
+    double image_words[SKY_DELTA_ACCESSES]; /* of one channel of one image that a pass over it
+                                               fetches, by the size of DRAM's accesses */
+} sky_delta_geometry;
+
+/* like: NULL, or the geometry of the same conv and reuse under another tile, which saves most of
+ * the work. */
+void sky_delta_geometry_of(const sky_delta_conv *c, const sky_delta_tile *t, sky_delta_reuse reuse,
+                           const sky_delta_geometry *like, sky_delta_geometry *out);
+
+/* The geometry must be of this conv, tile and reuse. */
+void sky_delta_layer(const sky_delta_conv *c, const sky_delta_tile *t,
+                     const sky_delta_geometry *geometry, const sky_gpu *g,
                      const sky_delta_options *o, sky_delta_result *out);
 
 /* --- networks --- */
@@ -93,24 +122,5 @@ typedef struct sky_delta_total {
     sky_delta_bound bound;                 /* the largest of them */
 } sky_delta_total;
 void sky_delta_add(sky_delta_total *sum, const sky_delta_result *r, int64_t count);
-
-/* --- parts, for tests against the enumeration --- */
-
-/* The image words that one CTA loads in one main loop, each counted once; mean over the
- * alignments of a k-block to the filter (the paper's term of L2 traffic). */
-double sky_delta_loop_words(const sky_delta_conv *c, const sky_delta_tile *t);
-
-/* The part of the image that one CTA touches in one channel over all taps: words, and 32-byte
- * sectors; mean over the CTAs' alignments to the image. */
-typedef struct sky_delta_patch {
-    double words, sectors;
-} sky_delta_patch;
-sky_delta_patch sky_delta_channel_patch(const sky_delta_conv *c, const sky_delta_tile *t);
-
-/* Sectors that the warps' requests touch: all of the image's in SKY_DELTA_LOOP's or
- * SKY_DELTA_CACHE's form, and all of the filters' (exact for whole tiles). One group. */
-double sky_delta_l1_image_sectors(const sky_delta_conv *c, const sky_delta_tile *t,
-                                  sky_delta_reuse reuse);
-double sky_delta_l1_filter_sectors(const sky_delta_conv *c, const sky_delta_tile *t);
 
 #endif

@@ -29,9 +29,6 @@ static inline double sky__max(double a, double b)
 
 sky__gemm_view sky__delta_view(const sky_delta_conv *c, const sky_delta_tile *t);
 
-/* Words of DRAM that one pass over one channel of one image fetches, in units of access_words. */
-double sky__delta_image_words(const sky_delta_conv *c, double access_words);
-
 /* CTAs that one SM holds at once, before their number on the whole GPU limits them. */
 double sky__delta_occupancy(const sky_delta_tile *t, const sky_gpu *g);
 

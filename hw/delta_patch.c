@@ -6,7 +6,8 @@
 
 #include "hw/delta_internal.h"
 
-enum { SAMPLES = 64 };
+enum { SAMPLES = 64, SECTOR_SHIFT = 3 };
+_Static_assert(1 << SECTOR_SHIFT == SKY__SECTOR_WORDS, "sectors of 8 words");
 
 static int64_t gcd(int64_t a, int64_t b)
 {
@@ -56,32 +57,41 @@ static span columns_of(const sky_delta_conv *c, int64_t a, int64_t b)
  * `unit` words that they touch, each counted once. Planes begin at multiples of `step` words:
  * the mean over where. */
 typedef struct runs {
+    int shift; /* unit is 1 << shift words: no division in the innermost loops */
     int64_t unit, step;
     int64_t before; /* end of the last run; negative: none */
-    sky_delta_patch sum;
+    int64_t parts;  /* sectors, in words: whole ones if step is unit */
+    double words;
 } runs;
 
-static runs runs_begin(const sky_delta_conv *c, int64_t unit)
+static runs runs_begin(const sky_delta_conv *c, int shift)
 {
-    return (runs){.unit = unit, .step = gcd(unit, c->height * c->width), .before = -1};
+    const int64_t unit = INT64_C(1) << shift;
+    return (runs){
+        .shift = shift, .unit = unit, .step = gcd(unit, c->height * c->width), .before = -1};
+}
+
+static sky_delta_patch runs_end(const runs *r)
+{
+    return (sky_delta_patch){r->words, (double)r->parts / (double)r->unit};
 }
 
 /* Words [from, to), to > from, of which the kernel needs `words`. */
-static void add_run(runs *r, int64_t from, int64_t to, double words)
+static inline void add_run(runs *r, int64_t from, int64_t to, double words)
 {
     const int64_t unit = r->unit;
-    r->sum.words += words;
+    r->words += words;
     if (r->step == 1) {
         const int64_t gap = r->before < 0 ? unit : from - r->before;
-        r->sum.sectors += (double)(to - from + unit - 1 - most(0, unit - 1 - gap)) / (double)unit;
+        r->parts += to - from + unit - 1 - most(0, unit - 1 - gap);
     } else {
         int64_t sectors = 0;
         for (int64_t at = 0; at < unit; at += r->step) {
-            const int64_t first = (from + at) / unit, last = (to - 1 + at) / unit;
-            const bool joined = r->before >= 0 && (r->before - 1 + at) / unit == first;
+            const int64_t first = (from + at) >> r->shift, last = (to - 1 + at) >> r->shift;
+            const bool joined = r->before >= 0 && (r->before - 1 + at) >> r->shift == first;
             sectors += last - first + 1 - joined;
         }
-        r->sum.sectors += (double)(sectors * r->step) / (double)unit;
+        r->parts += sectors * r->step;
     }
     r->before = to;
 }
@@ -117,23 +127,23 @@ static void add_both(runs *r, const sky_delta_conv *c, span rows, span left, spa
 /* The patch of outputs [from, to) of one image, in raster order. Input rows are of three kinds:
  * those that only the first, cut row of outputs needs, those that whole rows need, those that
  * only the last, cut row does. */
-static sky_delta_patch piece(const sky_delta_conv *c, int64_t unit, int64_t from, int64_t to)
+static sky_delta_patch piece(const sky_delta_conv *c, int shift, int64_t from, int64_t to)
 {
     const int64_t wo = c->out_w, taps = c->kernel_w;
     const int64_t y0 = from / wo, x0 = from % wo, y1 = (to - 1) / wo, x1 = (to - 1) % wo;
     const int64_t reach = (c->kernel_h - 1) * c->dilation_h + 1;
     const span all = columns_of(c, 0, wo - 1);
-    runs r = runs_begin(c, unit);
+    runs r = runs_begin(c, shift);
     if (y0 == y1) {
         add_rows(&r, c, rows_of(c, y0, y0), columns_of(c, x0, x1), taps * (x1 - x0 + 1));
-        return r.sum;
+        return runs_end(&r);
     }
     if (c->stride_h > reach) { /* windows of different rows are apart */
         for (int64_t y = y0; y <= y1; y++) {
             const int64_t a = y == y0 ? x0 : 0, b = y == y1 ? x1 : wo - 1;
             add_rows(&r, c, rows_of(c, y, y), columns_of(c, a, b), taps * (b - a + 1));
         }
-        return r.sum;
+        return runs_end(&r);
     }
     const int64_t first = x0 == 0 ? y0 : y0 + 1, last = x1 == wo - 1 ? y1 : y1 - 1;
     const span left = columns_of(c, 0, x1), right = columns_of(c, x0, wo - 1);
@@ -153,7 +163,7 @@ static sky_delta_patch piece(const sky_delta_conv *c, int64_t unit, int64_t from
     add_rows(&r, c, full, all, taps * wo);
     add_both(&r, c, both, left, right);
     add_rows(&r, c, tail, left, taps * (x1 + 1));
-    return r.sum;
+    return runs_end(&r);
 }
 
 /* The run of `n` output pixels from pixel `at`: whole images, and pieces at its ends. */
@@ -168,7 +178,7 @@ static sky_delta_patch run_patch(const sky_delta_conv *c, int64_t at, int64_t n)
             images = n / pixels;
             take = pixels;
         }
-        const sky_delta_patch p = piece(c, SKY__SECTOR_WORDS, from, from + take);
+        const sky_delta_patch p = piece(c, SECTOR_SHIFT, from, from + take);
         sum.words += (double)images * p.words;
         sum.sectors += (double)images * p.sectors;
         at += images * take;
@@ -193,7 +203,7 @@ static sampling sampling_of(const sky_delta_conv *c, int64_t n)
     return (sampling){least(SAMPLES, columns), (turns * columns + 1) * n};
 }
 
-sky_delta_patch sky_delta_channel_patch(const sky_delta_conv *c, const sky_delta_tile *t)
+static sky_delta_patch channel_patch(const sky_delta_conv *c, const sky_delta_tile *t)
 {
     const int64_t n = least(t->blk_m, c->batch * c->out_h * c->out_w);
     sampling s = sampling_of(c, n);
@@ -209,13 +219,59 @@ sky_delta_patch sky_delta_channel_patch(const sky_delta_conv *c, const sky_delta
     return (sky_delta_patch){sum.words * to_tile, sum.sectors * to_tile};
 }
 
-double sky__delta_image_words(const sky_delta_conv *c, double access_words)
+/* Words that one pass over a channel of an image brings from DRAM, in accesses of 1 << shift
+ * words. */
+static double image_words(const sky_delta_conv *c, int shift)
 {
     const double whole = (double)(c->height * c->width);
     if (c->stride_h <= (c->kernel_h - 1) * c->dilation_h + 1)
         return whole;
-    const sky_delta_patch p = piece(c, (int64_t)access_words, 0, c->out_h * c->out_w);
-    return sky__min(whole, p.sectors * access_words);
+    const sky_delta_patch p = piece(c, shift, 0, c->out_h * c->out_w);
+    return sky__min(whole, p.sectors * (double)(1 << shift));
+}
+
+/* --- the paper's main loop --- */
+
+/* Words that taps [first, last) of one channel touch, for the pixels of a tile: `images` images,
+ * in each `rows` output rows of `columns` outputs. */
+static double taps_words(const sky_delta_conv *c, int64_t first, int64_t last, double images,
+                         double rows, double columns)
+{
+    const double h = (double)((last - 1) / c->kernel_w - first / c->kernel_w + 1);
+    const double w = h > 1 ? (double)c->kernel_w : (double)(last - first);
+    const double down = (double)c->stride_h, right = (double)c->stride_w;
+    const double tall = sky__min(sky__min(rows * h, down * (rows - 1) + h), (double)c->height);
+    const double wide =
+        sky__min(sky__min(w * columns, right * (columns - 1) + w), (double)c->width);
+    return images * tall * wide;
+}
+
+static double loop_words(const sky_delta_conv *c, const sky_delta_tile *t)
+{
+    enum { BLOCKS_MAX = 1024 }; /* alignments looked at: more only with windows over 32 x 32 */
+    const sky__gemm_view v = sky__delta_view(c, t);
+    const double wo = (double)c->out_w;
+    const double columns = sky__min(t->blk_m, wo);
+    const double images = sky__max(1, t->blk_m / v.pixels);
+    const double rows = sky__max(1, t->blk_m / wo) / images;
+    const int64_t taps = c->kernel_h * c->kernel_w, k = (int64_t)v.k;
+    /* The alignment of a k-block to the filter repeats after `taps` blocks at the latest. */
+    const int64_t blocks = (int64_t)sky__min(v.loops, sky__min((double)taps, (double)BLOCKS_MAX));
+    double sum = 0;
+    for (int64_t block = 0; block < blocks; block++) {
+        const int64_t stop = (block + 1) * t->blk_k, end = stop < k ? stop : k;
+        for (int64_t at = block * t->blk_k; at < end;) {
+            const int64_t first = at % taps;
+            const int64_t last = first + (end - at) < taps ? first + (end - at) : taps;
+            if (taps == 1) { /* whole channels: all alike */
+                sum += (double)(end - at) * taps_words(c, 0, 1, images, rows, columns);
+                break;
+            }
+            sum += taps_words(c, first, last, images, rows, columns);
+            at += last - first;
+        }
+    }
+    return sum / (double)blocks;
 }
 
 /* --- what the warps request --- */
@@ -234,62 +290,81 @@ static double inside(int64_t out, int64_t kernel, int64_t stride, int64_t dilati
     return (double)n / (double)(out * kernel);
 }
 
-/* Sectors of one warp's gather of output pixels [at, at + 32) for one tap, as if all rows were
+/* Sectors of one warp's gather of 32 output pixels from (x, y) on, for one tap, as if all rows were
  * inside the image. */
-static double gather(const sky_delta_conv *c, int64_t at, int64_t row, int64_t tap)
+static double gather(const sky_delta_conv *c, int64_t x, int64_t y, int64_t row, int64_t tap)
 {
     const int64_t wo = c->out_w, s = c->stride_w, shift = tap * c->dilation_w - c->pad_left;
     const int64_t first_inside = shift >= 0 ? 0 : (-shift + s - 1) / s;
     const int64_t last_inside = shift >= c->width ? -1 : (c->width - 1 - shift) / s;
-    double sectors = 0;
-    runs r = runs_begin(c, SKY__SECTOR_WORDS);
+    runs r = runs_begin(c, SECTOR_SHIFT);
     for (int64_t left = SKY__WARP; left > 0;) {
-        const int64_t x = at % wo, y = at / wo % c->out_h, n = least(left, wo - x);
+        const int64_t n = least(left, wo - x);
         const int64_t first = most(x, first_inside), last = least(x + n - 1, last_inside);
         if (first <= last && s > r.unit) {
-            sectors += (double)(last - first + 1); /* each pixel in a sector of its own */
+            r.parts += r.unit * (last - first + 1); /* each pixel in a sector of its own */
         } else if (first <= last) {
             const int64_t row_in = y * c->stride_h + row * c->dilation_h - c->pad_top;
             /* Rows above the image too: moved down by a whole number of sectors. */
             const int64_t from = (row_in + r.unit * c->pad_top) * c->width + shift;
-            if (y == 0)
-                r.before = -1; /* another image */
             add_run(&r, from + first * s, from + last * s + 1, 0);
         }
         left -= n;
-        at += n;
+        x = 0;
+        if (++y == c->out_h) { /* another image */
+            y = 0;
+            r.before = -1;
+        }
     }
-    return sectors + r.sum.sectors;
+    return runs_end(&r).sectors;
 }
 
-double sky_delta_l1_image_sectors(const sky_delta_conv *c, const sky_delta_tile *t,
-                                  sky_delta_reuse reuse)
+/* The same per output pixel, mean over where warps begin; all taps of one channel. */
+static double gathered_sectors(const sky_delta_conv *c)
 {
-    const sky__gemm_view v = sky__delta_view(c, t);
-    if (reuse == SKY_DELTA_LOOP) { /* the paper's inefficiency of a gather along a row */
-        const double padded = (double)(c->width + 2 * c->pad_left);
-        const double reach = (double)((c->kernel_w - 1) * c->dilation_w + 1);
-        const double inefficiency = padded * (double)c->stride_w / (padded - reach + 1);
-        return v.m * v.k * v.columns * inefficiency / SKY__SECTOR_WORDS;
-    }
     const sampling s = sampling_of(c, SKY__WARP);
     double sum = 0;
-    for (int64_t i = 0; i < s.samples; i++)
+    for (int64_t i = 0; i < s.samples; i++) {
+        const int64_t at = i * s.step % (c->out_h * c->out_w);
         for (int64_t tap = 0; tap < c->kernel_w; tap++)
-            sum += gather(c, i * s.step, i % c->kernel_h, tap);
+            sum += gather(c, at % c->out_w, at / c->out_w, i % c->kernel_h, tap);
+    }
     const double rows_inside =
         inside(c->out_h, c->kernel_h, c->stride_h, c->dilation_h, c->pad_top, c->height);
-    const double per_pixel =
-        sum / (double)(s.samples * SKY__WARP) * (double)c->kernel_h * rows_inside;
-    return v.m * per_pixel * (double)c->channels_in * v.columns;
+    return sum / (double)(s.samples * SKY__WARP) * (double)c->kernel_h * rows_inside;
 }
 
-double sky_delta_l1_filter_sectors(const sky_delta_conv *c, const sky_delta_tile *t)
+/* Section IV-B of the paper: how much more than its words a gather along a padded row moves. */
+static double gathered_sectors_loop(const sky_delta_conv *c)
 {
-    /* blk_k consecutive words of each filter, which begin at multiples of gcd(K, blk_k, 8). */
-    const sky__gemm_view v = sky__delta_view(c, t);
-    const int64_t step = gcd(SKY__SECTOR_WORDS, gcd((int64_t)v.k, t->blk_k));
-    const double per_word =
-        (double)(t->blk_k + SKY__SECTOR_WORDS - step) / (SKY__SECTOR_WORDS * (double)t->blk_k);
-    return v.n * v.k * v.rows * per_word;
+    const double padded = (double)(c->width + 2 * c->pad_left);
+    const double reach = (double)((c->kernel_w - 1) * c->dilation_w + 1);
+    const double inefficiency = padded * (double)c->stride_w / (padded - reach + 1);
+    return (double)(c->kernel_h * c->kernel_w) * inefficiency / SKY__SECTOR_WORDS;
+}
+
+/* Sectors per word of blk_k consecutive words of a filter: they begin at multiples of gcd(K,
+ * blk_k, 8). */
+static double filter_sectors(const sky_delta_conv *c, const sky_delta_tile *t)
+{
+    const int64_t k = c->channels_in * c->kernel_h * c->kernel_w;
+    const int64_t step = gcd(SKY__SECTOR_WORDS, gcd(k, t->blk_k));
+    return (double)(t->blk_k + SKY__SECTOR_WORDS - step) / (SKY__SECTOR_WORDS * (double)t->blk_k);
+}
+
+void sky_delta_geometry_of(const sky_delta_conv *c, const sky_delta_tile *t, sky_delta_reuse reuse,
+                           const sky_delta_geometry *like, sky_delta_geometry *out)
+{
+    const bool cache = reuse == SKY_DELTA_CACHE;
+    sky_delta_geometry g = like ? *like : (sky_delta_geometry){0};
+    g.loop_words = loop_words(c, t);
+    g.filter_sectors = filter_sectors(c, t);
+    if (cache)
+        g.patch = channel_patch(c, t);
+    if (!like) {
+        g.gathered_sectors = cache ? gathered_sectors(c) : gathered_sectors_loop(c);
+        for (int i = 0; cache && i < SKY_DELTA_ACCESSES; i++)
+            g.image_words[i] = image_words(c, SECTOR_SHIFT + i);
+    }
+    *out = g;
 }

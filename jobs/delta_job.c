@@ -1,5 +1,5 @@
-/* Job `delta`: memory traffic, time and bottleneck of a network's convolutions on a GPU (hw/delta.h). What
- * each number means: docs/jobs/delta.md. */
+/* Job `delta`: memory traffic, time and bottleneck of a network's convolutions on a GPU
+ * (hw/delta.h). What each number means: docs/jobs/delta.md. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -202,47 +202,112 @@ static sky_err validate(const sky_value *p, sky_error *e)
 
 /* --- one point --- */
 
-/* What neighbouring rows share: the last network's layers, the last GPU. */
-typedef struct memory {
-    const char *network_name, *gpu_name;
-    const sky_network *network;
-    sky_gpu gpu;
-    int64_t batch;
-    int layers;
+/* The layers of one network under one choice of tiles, ready for any GPU and batch. */
+typedef struct layer {
+    sky_delta_conv conv;
+    sky_delta_tile tile;
+    sky_delta_geometry geometry;
+} layer;
+
+enum { K_BATCH, K_LAYERS, K_REUSE, K_TILE, K_ALL = K_TILE + 5, SLOTS = 32 };
+
+typedef struct network {
+    const char *name;
+    int64_t key[K_ALL];            /* of the parameters that the geometry depends on */
+    int64_t pixels_min, blk_m_max; /* of its layers */
+    const sky_network *net;
+    layer *layers;
     sky_delta_conv *convs;
-    size_t n_convs, cap;
+    size_t n, cap;
+} network;
+
+/* What rows share: the last GPU, and the last few networks (a sweep over tiles comes back to
+ * them). */
+typedef struct memory {
+    const char *gpu_name;
+    sky_gpu gpu;
+    network networks[SLOTS];
+    size_t next; /* the slot that the next network replaces */
 } memory;
 
-static sky_err load_network(memory *m, sky_job_ctx *ctx, const sky_value *p, sky_error *e)
+static void make_key(const sky_value *p, int64_t *key)
 {
-    const char *name = p[P_NETWORK].s;
-    const int layers = choice(layer_kinds, p[P_LAYERS].s);
-    const bool same = m->network_name && strcmp(m->network_name, name) == 0;
-    if (same && m->layers == layers) {
-        for (size_t i = 0; m->batch != p[P_BATCH].i && i < m->n_convs; i++)
-            m->convs[i].batch = p[P_BATCH].i;
-        m->batch = p[P_BATCH].i;
-        return SKY_OK;
+    key[K_BATCH] = p[P_BATCH].i;
+    key[K_LAYERS] = choice(layer_kinds, p[P_LAYERS].s);
+    key[K_REUSE] = choice(reuses, p[P_REUSE].s);
+    for (int i = 0; i < 5; i++)
+        key[K_TILE + i] = p[P_BLK_M + i].i;
+}
+
+/* Each layer has more pixels than one tile: its geometry is that of any larger batch. */
+static bool is_large(const network *w, int64_t batch)
+{
+    return batch * w->pixels_min > w->blk_m_max;
+}
+
+static bool serves(const network *w, const char *name, const int64_t *key)
+{
+    if (memcmp(w->key + K_LAYERS, key + K_LAYERS, (K_ALL - K_LAYERS) * sizeof *key) != 0)
+        return false;
+    if (!w->name || strcmp(w->name, name) != 0)
+        return false;
+    return w->key[K_BATCH] == key[K_BATCH] ||
+           (is_large(w, w->key[K_BATCH]) && is_large(w, key[K_BATCH]));
+}
+
+/* like: the same layers under another tile, or NULL. */
+static sky_err fill(network *w, const network *like, sky_job_ctx *ctx, const sky_value *p,
+                    sky_error *e)
+{
+    w->name = NULL; /* until it is whole */
+    w->net = sky_network_find(p[P_NETWORK].s);
+    if (!w->net)
+        return sky_fail(e, SKY_ENOTFOUND, "there is no network '%s'", p[P_NETWORK].s);
+    if ((size_t)w->net->n_layers > w->cap) {
+        w->cap = 0;
+        w->layers = sky_new(ctx->scratch, layer, (size_t)w->net->n_layers);
+        w->convs = sky_new(ctx->scratch, sky_delta_conv, (size_t)w->net->n_layers);
+        if (!w->layers || !w->convs)
+            return sky_fail(e, SKY_ENOMEM, "delta: out of memory");
+        w->cap = (size_t)w->net->n_layers;
     }
-    if (!same) {
-        m->network_name = NULL;
-        m->network = sky_network_find(name);
-        if (!m->network)
-            return sky_fail(e, SKY_ENOTFOUND, "there is no network '%s'", name);
-        if ((size_t)m->network->n_layers > m->cap) {
-            m->cap = (size_t)m->network->n_layers;
-            m->convs = sky_new(ctx->scratch, sky_delta_conv, m->cap);
-            if (!m->convs) {
-                m->cap = 0;
-                return sky_fail(e, SKY_ENOMEM, "delta: out of memory");
-            }
-        }
+    make_key(p, w->key);
+    w->n = sky_delta_convs(w->net, w->key[K_LAYERS] == 1, p[P_BATCH].i, w->convs);
+    for (size_t i = 0; i < w->n; i++) {
+        layer *l = &w->layers[i];
+        l->conv = w->convs[i];
+        l->tile = tile_of(p, l->conv.channels_out);
+        const int64_t pixels = l->conv.out_h * l->conv.out_w;
+        if (i == 0 || pixels < w->pixels_min)
+            w->pixels_min = pixels;
+        if (i == 0 || l->tile.blk_m > w->blk_m_max)
+            w->blk_m_max = l->tile.blk_m;
+        sky_delta_geometry_of(&l->conv, &l->tile, (sky_delta_reuse)w->key[K_REUSE],
+                              like ? &like->layers[i].geometry : NULL, &l->geometry);
     }
-    m->network_name = name;
-    m->layers = layers;
-    m->batch = p[P_BATCH].i;
-    m->n_convs = sky_delta_convs(m->network, layers == 1, m->batch, m->convs);
+    w->name = p[P_NETWORK].s;
     return SKY_OK;
+}
+
+static sky_err load_network(memory *m, sky_job_ctx *ctx, const sky_value *p, network **out,
+                            sky_error *e)
+{
+    int64_t key[K_ALL];
+    make_key(p, key);
+    const network *like = NULL;
+    for (size_t i = 0; i < SLOTS; i++) {
+        network *w = &m->networks[i];
+        if (serves(w, p[P_NETWORK].s, key)) {
+            *out = w;
+            return SKY_OK;
+        }
+        if (i != m->next && w->name && strcmp(w->name, p[P_NETWORK].s) == 0 &&
+            w->key[K_LAYERS] == key[K_LAYERS] && w->key[K_REUSE] == key[K_REUSE])
+            like = w;
+    }
+    *out = &m->networks[m->next];
+    m->next = (m->next + 1) % SLOTS;
+    return fill(*out, like, ctx, p, e);
 }
 
 static sky_err load_gpu(memory *m, sky_job_ctx *ctx, const sky_value *p, sky_error *e)
@@ -277,6 +342,15 @@ static sky_delta_options options_of(const sky_value *p)
                                .efficiency = p[P_EFFICIENCY].f};
 }
 
+static sky_delta_result evaluate(layer *l, const sky_value *p, const sky_gpu *g,
+                                 const sky_delta_options *o)
+{
+    sky_delta_result r;
+    l->conv.batch = p[P_BATCH].i;
+    sky_delta_layer(&l->conv, &l->tile, &l->geometry, g, o, &r);
+    return r;
+}
+
 static void put(sky_column *out, size_t i, const sky_delta_total *t)
 {
     out[M_TIME_S].f[i] = t->time_s;
@@ -303,20 +377,19 @@ static sky_err run_batch(sky_job_ctx *ctx, size_t n, const uint64_t *seeds, cons
             p[k] = sky_column_get(&in[k], i);
         sky_delta_total total = {0};
         sky_error why = {0};
+        network *w = NULL;
         sky_err err = load_gpu(&m, ctx, p, &why);
         if (err == SKY_OK)
-            err = load_network(&m, ctx, p, &why);
+            err = load_network(&m, ctx, p, &w, &why);
         if (err == SKY_ENOMEM)
             return sky_fail(e, err, "%s", why.text);
         if (err != SKY_OK)
             ctx->fail_row(ctx, i, why.text); /* a name that is none fails its row alone */
         const sky_gpu g = scaled(&m.gpu, p);
         const sky_delta_options o = options_of(p);
-        for (size_t k = 0; err == SKY_OK && k < m.n_convs; k++) {
-            const sky_delta_tile t = tile_of(p, m.convs[k].channels_out);
-            sky_delta_result r;
-            sky_delta_layer(&m.convs[k], &t, &g, &o, &r);
-            sky_delta_add(&total, &r, m.convs[k].count);
+        for (size_t k = 0; err == SKY_OK && k < w->n; k++) {
+            const sky_delta_result r = evaluate(&w->layers[k], p, &g, &o);
+            sky_delta_add(&total, &r, w->layers[k].conv.count);
         }
         put(out, i, &total);
     }
@@ -357,9 +430,10 @@ static void put_line(sky_buf *csv, const char *name, const sky_delta_conv *c,
 static sky_err details(sky_job_ctx *ctx, const sky_value *p, sky_buf *csv, sky_error *e)
 {
     memory m = {0};
+    network *w = NULL;
     sky_err err = load_gpu(&m, ctx, p, e);
     if (err == SKY_OK)
-        err = load_network(&m, ctx, p, e);
+        err = load_network(&m, ctx, p, &w, e);
     if (err != SKY_OK)
         return err;
     const sky_gpu g = scaled(&m.gpu, p);
@@ -368,12 +442,10 @@ static sky_err details(sky_job_ctx *ctx, const sky_value *p, sky_buf *csv, sky_e
                       "stride,tile,ctas,ctas_per_sm,macs,l1_bytes,l2_bytes,dram_read_bytes,"
                       "dram_write_bytes,time_s,bottleneck,compute_s,shared_memory_s,l1_s,l2_s,"
                       "dram_s,latency_s\n");
-    for (size_t k = 0; k < m.n_convs; k++) {
-        const sky_delta_conv *c = &m.convs[k];
-        const sky_delta_tile t = tile_of(p, c->channels_out);
-        sky_delta_result r;
-        sky_delta_layer(c, &t, &g, &o, &r);
-        put_line(csv, m.network->layers[c->layer].name, c, &t, &r);
+    for (size_t k = 0; k < w->n; k++) {
+        layer *l = &w->layers[k];
+        const sky_delta_result r = evaluate(l, p, &g, &o);
+        put_line(csv, w->net->layers[l->conv.layer].name, &l->conv, &l->tile, &r);
     }
     return sky_buf_ok(csv) ? SKY_OK : sky_fail(e, SKY_ENOMEM, "delta: out of memory");
 }
