@@ -20,9 +20,9 @@ typedef enum sky_layer_kind {
 } sky_layer_kind;
 
 enum {
-    SKY_LAYER_INPUTS_MAX = 16,  /* widest concatenation; Inception has 6 */
-    SKY_CHANNELS_MAX = 1 << 20, /* a vocabulary; channels x rows x columns stay below 2^31 */
-    SKY_IMAGE_EDGE_MAX = 1 << 14,
+    SKY_LAYER_INPUTS_MAX = 16,    /* widest concatenation; Inception has 6 */
+    SKY_CHANNELS_MAX = 1 << 20,   /* a vocabulary; channels x rows x columns stay below 2^31 */
+    SKY_IMAGE_EDGE_MAX = 1 << 20, /* also the rows of a matrix */
     SKY_WINDOW_EDGE_MAX = 1 << 10,
 };
 

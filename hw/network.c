@@ -382,6 +382,11 @@ static bool reads_input(const sky_network *net, const sky_layer *l)
     return net->layers[i].fixed; /* a stand-in's gradient is needed */
 }
 
+static int32_t ceil_div(int32_t a, int32_t b)
+{
+    return (a + b - 1) / b;
+}
+
 static sky_conv_shape conv_shape(const sky_network *net, const int32_t *channels, int32_t index)
 {
     const sky_layer *l = &net->layers[index];
@@ -398,10 +403,10 @@ static sky_conv_shape conv_shape(const sky_network *net, const int32_t *channels
     }
     /* Depthwise: as many groups as input channels are left. Others keep their groups. */
     shape.groups = is_depthwise(net, l) ? in.c : l->groups;
-    shape.c = in.c / shape.groups;
+    shape.c = ceil_div(in.c, shape.groups); /* pruned unevenly: all take as long as the widest */
     shape.h = in.h;
     shape.w = in.w;
-    shape.k = out_c / shape.groups;
+    shape.k = ceil_div(out_c, shape.groups);
     shape.p = l->out.h;
     shape.q = l->out.w;
     shape.r = l->window.kernel_h;
