@@ -6,8 +6,13 @@
 
 void sky__zoo_alexnet(sky_network_builder *b);
 void sky__zoo_googlenet(sky_network_builder *b);
+void sky__zoo_inception_v3(sky_network_builder *b);
 void sky__zoo_inception_v4(sky_network_builder *b);
+void sky__zoo_mobilenet_v1(sky_network_builder *b);
+void sky__zoo_mobilenet_v2(sky_network_builder *b);
 void sky__zoo_resnet18(sky_network_builder *b);
+void sky__zoo_resnet20(sky_network_builder *b);
+void sky__zoo_resnet32(sky_network_builder *b);
 void sky__zoo_resnet34(sky_network_builder *b);
 void sky__zoo_resnet50(sky_network_builder *b);
 void sky__zoo_resnet101(sky_network_builder *b);

@@ -89,3 +89,34 @@ void sky__zoo_resnet152(sky_network_builder *b)
 {
     build(b, (resnet){{3, 8, 36, 3}, true});
 }
+
+/* --- CIFAR --- */
+
+/* ResNets for 32 x 32 images and ten classes: 6 n + 2 layers in three stages of 16, 32 and 64 channels. The
+ * paper's shortcuts between stages drop pixels and pad with zero channels; ours are 1 x 1 convolutions (its
+ * option B), as in most implementations. */
+static void build_cifar(sky_network_builder *b, int32_t n)
+{
+    int32_t x = sky_net_input(b, (sky_shape){3, 32, 32});
+    x = conv_norm(b, "conv1", x, (sky_conv_options){.out = 16, .kernel = 3, .pad = 1});
+    x = sky_net_relu(b, x);
+    for (int32_t stage = 0; stage < 3; stage++) {
+        for (int32_t i = 0; i < n; i++) {
+            x = add_block(b, (block){.in = x,
+                                     .width = 16 << stage,
+                                     .stride = stage > 0 && i == 0 ? 2 : 1,
+                                     .name = sky__zoo_name(b, "layer%d.%d", stage + 1, i)});
+        }
+    }
+    sky_net_fix(b, sky_net_linear(b, "fc", sky_net_global_pool(b, x), 10));
+}
+
+void sky__zoo_resnet20(sky_network_builder *b)
+{
+    build_cifar(b, 3);
+}
+
+void sky__zoo_resnet32(sky_network_builder *b)
+{
+    build_cifar(b, 5);
+}

@@ -11,7 +11,9 @@
  * models' pages: num_params, and GFLOPS, a multiply-add counting once). For Inception v4, OpenVINO's Open
  * Model Zoo ("googlenet-v4") gives 24.584 GFLOPs, two a multiply-add and pooling and the like included,
  * and 42.648 million parameters after each norm was folded into one bias per channel. GoogLeNet: Netscope's
- * counts of Caffe's bvlc_googlenet without its auxiliary classifiers (torchvision's has 3 x 3 for 5 x 5). */
+ * counts of Caffe's bvlc_googlenet without its auxiliary classifiers (torchvision's has 3 x 3 for 5 x 5).
+ * Inception v3: torchvision's less the 3,326,696 parameters of its auxiliary classifier. MobileNet v1: the
+ * paper's table 4, 569 million multiply-adds. */
 static const struct {
     const char *name;
     int64_t parameters;
@@ -22,7 +24,8 @@ static const struct {
     {"resnet152", 60192808, 11.51, 0.0051}, {"inception_v4", 0, 24.584 / 2, 0.04},
     {"alexnet", 61100840, 0.71, 0.0051},    {"vgg11", 132863336, 7.61, 0.0051},
     {"vgg13", 133047848, 11.31, 0.0051},    {"vgg16", 138357544, 15.47, 0.0051},
-    {"googlenet", 6998552, 1.58, 0.0051},
+    {"googlenet", 6998552, 1.58, 0.0051},   {"inception_v3", 27161264 - 3326696, 5.713, 0.0006},
+    {"mobilenet_v1", 0, 0.569, 0.0006},     {"mobilenet_v2", 3504872, 0.30, 0.0051},
 };
 
 Test(network, counts_are_the_published_ones)
@@ -37,6 +40,27 @@ Test(network, counts_are_the_published_ones)
         }
         cr_assert_float_eq((double)counts.macs * 1e-9, published[i].gmacs, published[i].tolerance,
                            "%s: %.4f GMAC", net->name, (double)counts.macs * 1e-9);
+    }
+}
+
+/* Papers that give parameters in millions. ResNet-20 and -32 have 0.27 and 0.46 million (He et al., table
+ * 6) with shortcuts that have none; ours have two 1 x 1 convolutions with norms. */
+Test(network, parameters_in_millions)
+{
+    const int64_t shortcuts = 16 * 32 + 2 * 32 + 32 * 64 + 2 * 64;
+    const struct {
+        const char *name;
+        int64_t extra;
+        double millions, tolerance;
+    } stated[] = {
+        {"mobilenet_v1", 0, 4.2, 0.05},
+        {"resnet20", shortcuts, 0.27, 0.005},
+        {"resnet32", shortcuts, 0.46, 0.005},
+    };
+    for (size_t i = 0; i < sizeof stated / sizeof *stated; i++) {
+        int64_t parameters = sky_network_count(sky_network_find(stated[i].name), NULL).parameters;
+        cr_assert_float_eq((double)(parameters - stated[i].extra) * 1e-6, stated[i].millions,
+                           stated[i].tolerance, "%s: %" PRId64, stated[i].name, parameters);
     }
 }
 
