@@ -311,7 +311,7 @@ sky_err sky_sched_committed(sky_sched *s, int64_t now_ns)
         sky__sweep *w = s->sweeps[i];
         sky__attempts_drop_in(&w->attempts, &w->pending);
         sky_ranges_clear(&w->pending);
-        w->pending_recorded = w->pending_holes = 0;
+        w->pending_recorded = w->pending_holes = w->pending_bad = 0;
         w->announced = false;
         sky__sweep_maybe_done(s, w);
     }
@@ -367,7 +367,7 @@ sky_err sky_sched_rolled_back(sky_sched *s, int64_t now_ns)
         w->pending = (sky_ranges){0};
         w->recorded -= w->pending_recorded;
         w->holes -= w->pending_holes;
-        w->pending_recorded = w->pending_holes = 0;
+        w->pending_recorded = w->pending_holes = w->pending_bad = 0;
         if (!sky_ranges_remove_all(&w->done, &back))
             s->out_of_memory = true;
         sky__sweep_reopen(s, w, &back);

@@ -175,7 +175,10 @@ typedef struct sky_sched_sweep_info {
     sky_sweep_state state;
     const char *reason; /* valid until the sweep changes */
     int32_t priority;
-    uint64_t positions, recorded, holes, failed, leased, retrying;
+    uint64_t positions;
+    uint64_t recorded, holes, failed; /* durably */
+    uint64_t uncommitted;             /* settled, but not yet durably */
+    uint64_t leased, retrying;
     uint32_t workers, leases;
     double cost_ns; /* measured, per position; 0: unknown */
     double busy_s;

@@ -70,7 +70,7 @@ struct sky__sweep {
     sky_ranges done;      /* recorded, or holes; those in pending not yet durably so */
     sky_ranges bad;       /* quarantined */
     sky_ranges pending;   /* the part of done that the next commit makes durable */
-    uint64_t recorded, holes, pending_recorded, pending_holes;
+    uint64_t recorded, holes, pending_recorded, pending_holes, pending_bad;
     sky__attempts attempts;
 
     uint32_t n_leases;

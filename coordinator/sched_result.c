@@ -11,6 +11,7 @@ static void settle_failed(sky_sched *s, sky__sweep *sweep, sky__worker *w, uint6
 {
     if (sky_ranges_add(&sweep->bad, position, position + 1) == UINT64_MAX)
         s->out_of_memory = true;
+    sweep->pending_bad++;
     s->uncommitted++;
     w->settled++;
 }

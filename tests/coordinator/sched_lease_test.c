@@ -253,7 +253,7 @@ Test(sched_lease, go_to_the_higher_priority_first)
     fx_set(f, &a);
     fx_set(f, &b);
     fx_hello(f, 0, 1);
-    for (size_t i = 0; fx_info(f, 2).recorded < 5; i++) {
+    for (size_t i = 0; fx_info(f, 2).uncommitted < 5; i++) {
         cr_assert_eq(f->leases[i].sweep, 2);
         fx_ok(f, &f->leases[i], 1000);
     }
