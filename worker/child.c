@@ -168,6 +168,17 @@ static const char *read_log(const sky__child *c, uint64_t begin, sky_arena *aren
     return n > 0 ? text : NULL;
 }
 
+void sky__child_trim_log(sky__child *c)
+{
+    enum { BLOCK_BYTES = 512, HELD_BYTES_MAX = 16 << 20 };
+    struct stat st;
+    if (fstat(c->log, &st) != 0 || st.st_blocks * BLOCK_BYTES <= HELD_BYTES_MAX)
+        return;
+    /* A hole: the size stays, so that nobody's idea of where a trial began is wrong. */
+    fallocate(c->log, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+              st.st_size - 2 * SKY_EXECUTOR_LOG_MAX);
+}
+
 static bool read_channel(sky__child *c);
 
 static void report_death(sky__child *c, int64_t status, int sig)

@@ -319,6 +319,7 @@ static void watch_child(sky_worker *w, sky__child *c, int64_t now_ns)
         sky__child_kill_now(c, SKY__DOOM_CHANNEL, "closed its channel");
     if (c->exited || c->doom != SKY__DOOM_NONE)
         return;
+    sky__child_trim_log(c);
     sky_watch_trial t;
     if (sky_watch_running(c->page, &t)) {
         int64_t ms = (now_ns - t.started_ns) / SKY_NS_PER_MS;

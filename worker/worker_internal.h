@@ -81,6 +81,8 @@ sky_err sky__child_start(sky__child **out, const sky__child_options *o, sky_erro
 void sky__child_send(sky__child *c, const sky_msg *m);
 void sky__child_kill(sky__child *c, sky__doom why, int64_t kill_ns); /* SIGTERM now, SIGKILL then */
 void sky__child_kill_now(sky__child *c, sky__doom why, const char *text);
+/* Frees all but the end of its standard error, once that has become large. */
+void sky__child_trim_log(sky__child *c);
 /* Kills it without a report, and frees it when its handles are closed. */
 void sky__child_abandon(sky__child *c);
 
