@@ -99,14 +99,14 @@ static void choose_faults(sim *m)
 static void choose_sweep(sim *m, uint32_t index, bool large)
 {
     sim_sweep *w = &m->sweeps[index];
-    static const uint64_t sizes[] = {1, 2, 7, 40, 150, 400};
+    static const uint64_t sizes[] = {1, 2, 7, 40, 150, 400, 1500};
     w->id = 1 + index;
     w->plan = (uint32_t)sim_below(m, SIM_PLANS);
     if (sim_chance(m, 0.5))
         w->plan = 0;
     w->cpus = w->plan == 1 ? 2 : 1;
     w->gpus = w->plan == 2 ? 1 : 0;
-    w->positions = sizes[sim_below(m, 6)] * (large ? 25 : 1);
+    w->positions = sizes[sim_below(m, 7)] * (large ? 25 : 1);
     w->room = w->positions + sim_below(m, 50);
     w->attempts = 1 + (uint32_t)sim_below(m, 4);
     w->failures = sim_chance(m, 0.3) ? 1 + sim_below(m, 20) : 0;
@@ -120,9 +120,9 @@ static void choose_sweep(sim *m, uint32_t index, bool large)
 void sim_choose(sim *m, bool large)
 {
     choose_faults(m);
-    static const uint32_t nodes[] = {1, 1, 2, 3, 5, 8, 12};
-    m->set.n_nodes = nodes[sim_below(m, 7)];
-    if (large || sim_chance(m, 0.02))
+    static const uint32_t nodes[] = {1, 1, 2, 3, 5, 8, 12, 20};
+    m->set.n_nodes = nodes[sim_below(m, 8)];
+    if (large || sim_chance(m, 0.05))
         m->set.n_nodes = 50;
     m->set.n_sweeps = 1 + (uint32_t)sim_below(m, SIM_SWEEPS_MAX);
     for (uint32_t i = 0; i < m->set.n_sweeps; i++)
