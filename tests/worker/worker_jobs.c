@@ -148,6 +148,15 @@ static sky_err odd_run(sky_job_ctx *ctx, const sky_value *in, sky_value *out, sk
             fprintf(stderr, "line %d of a very loud job\n", i);
         return sky_fail(e, SKY_EFAILED, "loud");
     }
+    if (strcmp(what, "flood") == 0) {
+        char block[4096];
+        memset(block, 'f', sizeof block);
+        for (int i = 0; i < 25000; i++)
+            if (write(2, block, sizeof block) != (ssize_t)sizeof block)
+                return SKY_EFAILED;
+        fprintf(stderr, "the end of the flood\n");
+        return sky_fail(e, SKY_EFAILED, "flood");
+    }
     if (strcmp(what, "curve") == 0)
         return on_curve(ctx, out);
     if (strcmp(what, "checkpoint") == 0)

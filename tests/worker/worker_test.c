@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -175,6 +176,23 @@ Test(worker, keeps_standard_error_of_a_crash)
     cr_assert_eq(w.n_failures, 1);
     cr_assert_eq(w.failures[0].kind, 1);
     cr_assert_str_eq(w.failures[0].reason, "the process exited with code 3");
+    world_close(&w);
+}
+
+Test(worker, a_flood_of_standard_error_takes_little_memory)
+{
+    world_open(&w, test_plan("name: s\njob: t_odd\nspace: {x: [1], what: [flood]}\n"), 1);
+    world_lease(&w, 0, 1, false);
+    want = 1;
+    cr_assert(world_run(&w, all_there, 20000));
+    cr_assert_str_eq(w.failures[0].reason, "flood");
+    want = UINT64_MAX;
+    world_run(&w, all_there, 1500); /* until the worker has looked again */
+    char path[64];
+    struct stat st;
+    snprintf(path, sizeof path, "/proc/%d/fd/2", world_child());
+    cr_assert_eq(stat(path, &st), 0);
+    cr_assert(st.st_blocks * 512 <= 16 << 20, "%lld bytes", (long long)st.st_blocks * 512);
     world_close(&w);
 }
 
