@@ -170,9 +170,9 @@ int32_t sky_net_input(sky_network_builder *b, sky_shape shape)
         b, &(sky_layer){.name = "input", .kind = SKY_LAYER_INPUT, .out = shape, .fixed = true});
 }
 
-int32_t sky_net_stand_in(sky_network_builder *b, sky_shape shape)
+int32_t sky_net_stand_in(sky_network_builder *b, const char *name, sky_shape shape)
 {
-    return sky_net_layer(b, &(sky_layer){.kind = SKY_LAYER_INPUT, .out = shape});
+    return sky_net_layer(b, &(sky_layer){.name = name, .kind = SKY_LAYER_INPUT, .out = shape});
 }
 
 static sky_window window_of(const sky_conv_options *o)
@@ -421,35 +421,42 @@ static bool same_shape(const sky_conv_shape *a, const sky_conv_shape *b)
            a->no_dgrad == b->no_dgrad;
 }
 
-int32_t sky_network_convs(const sky_network *net, const int32_t *channels, bool merge,
-                          sky_conv_shape *out)
+int32_t sky_convs_merge(sky_conv_shape *shapes, int32_t n)
 {
     /* A small hash table of entries already listed; a collision that finds no place only costs a merge,
      * so that two entries of one shape are listed. */
     enum { SLOTS = 256 };
     int16_t slot[SLOTS];
+    _Static_assert(SKY_LAYERS_MAX <= INT16_MAX, "an index fits a slot");
     memset(slot, -1, sizeof slot);
+    int32_t left = 0;
+    for (int32_t i = 0; i < n; i++) {
+        const sky_conv_shape shape = shapes[i];
+        uint32_t hash =
+            (uint32_t)shape.c * 0x9E3779B1u ^ (uint32_t)shape.k * 0x85EBCA77u ^
+            (uint32_t)(shape.p * 31 + shape.h * 7 + shape.r * 3 + shape.s) * 0xC2B2AE3Du;
+        int16_t *at = &slot[hash >> 24];
+        if (*at >= 0 && same_shape(&shapes[*at], &shape)) {
+            shapes[*at].count += shape.count;
+            continue;
+        }
+        if (*at < 0)
+            *at = (int16_t)left;
+        shapes[left++] = shape;
+    }
+    return left;
+}
+
+int32_t sky_network_convs(const sky_network *net, const int32_t *channels, bool merge,
+                          sky_conv_shape *out)
+{
     int32_t n = 0;
     for (int32_t i = 0; i < net->n_layers; i++) {
         sky_layer_kind kind = net->layers[i].kind;
-        if (kind != SKY_LAYER_CONV && kind != SKY_LAYER_LINEAR)
-            continue;
-        sky_conv_shape shape = conv_shape(net, channels, i);
-        if (merge) {
-            uint32_t hash =
-                (uint32_t)shape.c * 0x9E3779B1u ^ (uint32_t)shape.k * 0x85EBCA77u ^
-                (uint32_t)(shape.p * 31 + shape.h * 7 + shape.r * 3 + shape.s) * 0xC2B2AE3Du;
-            int16_t *at = &slot[hash >> 24];
-            if (*at >= 0 && same_shape(&out[*at], &shape)) {
-                out[*at].count++;
-                continue;
-            }
-            if (*at < 0)
-                *at = (int16_t)n;
-        }
-        out[n++] = shape;
+        if (kind == SKY_LAYER_CONV || kind == SKY_LAYER_LINEAR)
+            out[n++] = conv_shape(net, channels, i);
     }
-    return n;
+    return merge ? sky_convs_merge(out, n) : n;
 }
 
 sky_network_counts sky_network_count(const sky_network *net, const int32_t *channels)

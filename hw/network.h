@@ -62,7 +62,7 @@ int32_t sky_net_concat(sky_network_builder *b, const char *name, const int32_t *
 /* Any layer: checks it, infers its output shape, appends it. name may be NULL. */
 int32_t sky_net_layer(sky_network_builder *b, const sky_layer *layer);
 /* An input that stands for the output of layers that are not listed (sky_layer.fixed). */
-int32_t sky_net_stand_in(sky_network_builder *b, sky_shape shape);
+int32_t sky_net_stand_in(sky_network_builder *b, const char *name, sky_shape shape);
 /* Marks a layer's output channels as fixed. */
 void sky_net_fix(sky_network_builder *b, int32_t layer);
 /* Ends building. The network lives as long as the arena. */
@@ -101,6 +101,9 @@ typedef struct sky_conv_shape {
  * with a count if merge is set. out has room for n_layers. Returns how many. No allocation. */
 int32_t sky_network_convs(const sky_network *net, const int32_t *channels, bool merge,
                           sky_conv_shape *out);
+
+/* Makes equal shapes of a list one entry with a count, in place. Returns how many are left. */
+int32_t sky_convs_merge(sky_conv_shape *shapes, int32_t n);
 
 typedef struct sky_network_counts {
     int64_t parameters; /* weights, biases, norm scales and shifts */

@@ -22,12 +22,37 @@ static sky_err check(reader *r)
     return sky__rows_fail(&r->rows, 0, r->b.err, "%s", r->b.error.text);
 }
 
-static int32_t add_input(reader *r, sky_shape shape)
+/* The name of a layer, and of its input, which traces can then speak of. */
+typedef struct row_names {
+    const char *layer, *input;
+} row_names;
+
+static int32_t add_input(reader *r, const row_names *names, sky_shape shape)
 {
-    return r->b.n == 0 ? sky_net_input(&r->b, shape) : sky_net_stand_in(&r->b, shape);
+    if (r->b.n == 0)
+        return sky_net_input(&r->b, shape);
+    return sky_net_stand_in(&r->b, names->input, shape);
 }
 
-static sky_err read_gemm(reader *r, const char *name)
+/* Blanks inside become '_': a trace could not name such a layer. */
+static sky_err read_names(reader *r, row_names *out)
+{
+    const sky__field *f = &r->rows.field[0];
+    if (f->len == 0)
+        return sky__rows_fail(&r->rows, 0, SKY_EFORMAT, "the layer has no name");
+    char *name = sky_arena_strndup(r->b.arena, f->s, f->len);
+    for (char *s = name; s && *s; s++) {
+        if (*s == ' ' || *s == '\t')
+            *s = '_';
+    }
+    out->layer = name;
+    out->input = name ? sky_arena_printf(r->b.arena, "%s.in", name) : NULL;
+    if (!out->input)
+        return sky__rows_fail(&r->rows, 0, SKY_ENOMEM, "%s", sky_strerror(SKY_ENOMEM));
+    return SKY_OK;
+}
+
+static sky_err read_gemm(reader *r, const row_names *names)
 {
     int64_t m = 0, n = 0, k = 0;
     sky_err err = sky__rows_int(&r->rows, 1, "M", 1, SKY_IMAGE_EDGE_MAX, &m);
@@ -37,8 +62,9 @@ static sky_err read_gemm(reader *r, const char *name)
         err = sky__rows_int(&r->rows, 3, "K", 1, SKY_CHANNELS_MAX, &k);
     if (err != SKY_OK)
         return err;
-    int32_t in = add_input(r, (sky_shape){.c = (int32_t)k, .h = (int32_t)m, .w = 1});
-    r->last = sky_net_conv(&r->b, name, in, (sky_conv_options){.out = (int32_t)n, .kernel = 1});
+    int32_t in = add_input(r, names, (sky_shape){.c = (int32_t)k, .h = (int32_t)m, .w = 1});
+    r->last =
+        sky_net_conv(&r->b, names->layer, in, (sky_conv_options){.out = (int32_t)n, .kernel = 1});
     return check(r);
 }
 
@@ -49,7 +75,7 @@ static int32_t overhang(int64_t edge, int64_t kernel, int64_t stride)
     return rest ? (int32_t)(stride - rest) : 0;
 }
 
-static sky_err read_conv(reader *r, const char *name)
+static sky_err read_conv(reader *r, const row_names *names)
 {
     enum { H, W, R, S, C, K, STRIDE_H, STRIDE_W, N };
     static const struct {
@@ -79,7 +105,7 @@ static sky_err read_conv(reader *r, const char *name)
         return sky__rows_fail(&r->rows, R + 1, SKY_EFORMAT, "the filter is higher than its input");
     if (x[S] > x[W])
         return sky__rows_fail(&r->rows, S + 1, SKY_EFORMAT, "the filter is wider than its input");
-    const bool depthwise = strstr(name, "DP") != NULL;
+    const bool depthwise = strstr(names->layer, "DP") != NULL;
     const int64_t out = depthwise ? x[C] * x[K] : x[K];
     if (out > SKY_CHANNELS_MAX)
         return sky__rows_fail(&r->rows, K + 1, SKY_ELIMIT,
@@ -93,8 +119,8 @@ static sky_err read_conv(reader *r, const char *name)
                                .dilation_w = 1,
                                .pad_bottom = overhang(x[H], x[R], x[STRIDE_H]),
                                .pad_right = overhang(x[W], x[S], x[STRIDE_W])};
-    int32_t in = add_input(r, (sky_shape){(int32_t)x[C], (int32_t)x[H], (int32_t)x[W]});
-    r->last = sky_net_conv(&r->b, name, in,
+    int32_t in = add_input(r, names, (sky_shape){(int32_t)x[C], (int32_t)x[H], (int32_t)x[W]});
+    r->last = sky_net_conv(&r->b, names->layer, in,
                            (sky_conv_options){.out = (int32_t)out,
                                               .window = window,
                                               .groups = depthwise ? (int32_t)x[C] : 1});
@@ -117,12 +143,11 @@ static sky_err read_row(reader *r)
     if (r->form == GEMM_FIELDS ? n != GEMM_FIELDS : n != CONV_FIELDS && n != CONV_FIELDS_MAX)
         return sky__rows_fail(rows, r->form < n ? r->form : n, SKY_EFORMAT,
                               "%zu fields, where the rows before it have %zu", n, r->form);
-    if (rows->field[0].len == 0)
-        return sky__rows_fail(rows, 0, SKY_EFORMAT, "the layer has no name");
-    const char *name = sky_arena_strndup(r->b.arena, rows->field[0].s, rows->field[0].len);
-    if (!name)
-        return sky__rows_fail(rows, 0, SKY_ENOMEM, "%s", sky_strerror(SKY_ENOMEM));
-    return r->form == GEMM_FIELDS ? read_gemm(r, name) : read_conv(r, name);
+    row_names names = {0};
+    sky_err err = read_names(r, &names);
+    if (err != SKY_OK)
+        return err;
+    return r->form == GEMM_FIELDS ? read_gemm(r, &names) : read_conv(r, &names);
 }
 
 /* The first line is skipped as SCALE-Sim does, but not if that would lose a layer. */

@@ -13,8 +13,8 @@
  * the first row decides the form.
  *
  * The file has no graph. So the first layer's input is the network's, every other layer gets an input of
- * its own that stands for what comes before it (sky_net_stand_in()), and the last layer's channels are
- * fixed. M of a product is the rows of one sample. */
+ * its own, named NAME.in, that stands for what comes before it (sky_net_stand_in()), and the last layer's channels are
+ * fixed. M of a product is the rows of one sample. Blanks inside a name become '_'. */
 #ifndef SKY_HW_TOPOLOGY_H
 #define SKY_HW_TOPOLOGY_H
 
