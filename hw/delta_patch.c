@@ -6,7 +6,7 @@
 
 #include "hw/delta_internal.h"
 
-enum { SAMPLES = 64, SECTOR_SHIFT = 3 };
+enum { SAMPLES_MIN = 7, SAMPLES_MAX = 64, SECTOR_SHIFT = 3 };
 _Static_assert(1 << SECTOR_SHIFT == SKY__SECTOR_WORDS, "sectors of 8 words");
 
 static int64_t gcd(int64_t a, int64_t b)
@@ -59,6 +59,7 @@ static span columns_of(const sky_delta_conv *c, int64_t a, int64_t b)
 typedef struct runs {
     int shift; /* unit is 1 << shift words: no division in the innermost loops */
     int64_t unit, step;
+    int64_t first;  /* beginning of the first run */
     int64_t before; /* end of the last run; negative: none */
     int64_t parts;  /* sectors, in words: whole ones if step is unit */
     double words;
@@ -76,24 +77,42 @@ static sky_delta_patch runs_end(const runs *r)
     return (sky_delta_patch){r->words, (double)r->parts / (double)r->unit};
 }
 
+/* Sectors, times unit, in which one run ends and the next, at `from`, begins. */
+static inline int64_t joined_parts(const runs *r, int64_t from)
+{
+    if (r->before < 0)
+        return 0;
+    if (r->step == 1)
+        return most(0, r->unit - 1 - (from - r->before));
+    int64_t joined = 0;
+    for (int64_t at = 0; at < r->unit; at += r->step)
+        joined += (r->before - 1 + at) >> r->shift == (from + at) >> r->shift;
+    return joined * r->step;
+}
+
 /* Words [from, to), to > from, of which the kernel needs `words`. */
 static inline void add_run(runs *r, int64_t from, int64_t to, double words)
 {
-    const int64_t unit = r->unit;
-    r->words += words;
-    if (r->step == 1) {
-        const int64_t gap = r->before < 0 ? unit : from - r->before;
-        r->parts += to - from + unit - 1 - most(0, unit - 1 - gap);
-    } else {
-        int64_t sectors = 0;
-        for (int64_t at = 0; at < unit; at += r->step) {
-            const int64_t first = (from + at) >> r->shift, last = (to - 1 + at) >> r->shift;
-            const bool joined = r->before >= 0 && (r->before - 1 + at) >> r->shift == first;
-            sectors += last - first + 1 - joined;
-        }
-        r->parts += sectors * r->step;
+    int64_t parts = to - from + r->unit - 1;
+    if (r->step > 1) {
+        parts = 0;
+        for (int64_t at = 0; at < r->unit; at += r->step)
+            parts += r->step * (((to - 1 + at) >> r->shift) - ((from + at) >> r->shift) + 1);
     }
+    r->parts += parts - joined_parts(r, from);
+    r->words += words;
+    if (r->before < 0)
+        r->first = from;
     r->before = to;
+}
+
+/* The channels of an image follow each other, and one CTA goes through them all: a sector in
+ * which one channel's patch ends may be that in which the next one's begins. */
+static sky_delta_patch close_patch(runs *r, const sky_delta_conv *c)
+{
+    if (c->channels_in > 1)
+        r->parts -= joined_parts(r, r->first + c->height * c->width);
+    return runs_end(r);
 }
 
 /* Rows [rows.lo, rows.hi) of the same columns, `each` words of every row. */
@@ -136,14 +155,14 @@ static sky_delta_patch piece(const sky_delta_conv *c, int shift, int64_t from, i
     runs r = runs_begin(c, shift);
     if (y0 == y1) {
         add_rows(&r, c, rows_of(c, y0, y0), columns_of(c, x0, x1), taps * (x1 - x0 + 1));
-        return runs_end(&r);
+        return close_patch(&r, c);
     }
     if (c->stride_h > reach) { /* windows of different rows are apart */
         for (int64_t y = y0; y <= y1; y++) {
             const int64_t a = y == y0 ? x0 : 0, b = y == y1 ? x1 : wo - 1;
             add_rows(&r, c, rows_of(c, y, y), columns_of(c, a, b), taps * (b - a + 1));
         }
-        return runs_end(&r);
+        return close_patch(&r, c);
     }
     const int64_t first = x0 == 0 ? y0 : y0 + 1, last = x1 == wo - 1 ? y1 : y1 - 1;
     const span left = columns_of(c, 0, x1), right = columns_of(c, x0, wo - 1);
@@ -163,7 +182,7 @@ static sky_delta_patch piece(const sky_delta_conv *c, int shift, int64_t from, i
     add_rows(&r, c, full, all, taps * wo);
     add_both(&r, c, both, left, right);
     add_rows(&r, c, tail, left, taps * (x1 + 1));
-    return runs_end(&r);
+    return close_patch(&r, c);
 }
 
 /* The run of `n` output pixels from pixel `at`: whole images, and pieces at its ends. */
@@ -198,9 +217,10 @@ static sampling sampling_of(const sky_delta_conv *c, int64_t n)
 {
     const int64_t pixels = c->out_h * c->out_w;
     const int64_t places = pixels / gcd(pixels, n), columns = c->out_w / gcd(c->out_w, n);
-    /* The step is 1 more than a multiple of columns, so that no column comes twice. */
+    /* The step is 1 more than a multiple of columns, so that all come before one comes again. */
     const int64_t turns = (int64_t)(0.6180339887498949 * (double)(places / columns));
-    return (sampling){least(SAMPLES, columns), (turns * columns + 1) * n};
+    const int64_t samples = least(SAMPLES_MAX, most(SAMPLES_MIN, columns));
+    return (sampling){least(samples, places), (turns * columns + 1) * n};
 }
 
 static sky_delta_patch channel_patch(const sky_delta_conv *c, const sky_delta_tile *t)
