@@ -5,10 +5,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/text.h"
 #include "store/read_internal.h"
 
 enum { ROWS_PER_READ = 1 << 17 }; /* some 50 ms: a longer read would hold the writer's log back */
+
+/* The distinct texts of a column, found by hash. */
+typedef struct dictionary {
+    bool used; /* the column is of texts */
+    char **texts;
+    size_t n;
+    uint32_t *slots; /* 1 + index of a text, or 0 */
+} dictionary;
+
+enum { DICTIONARY_SLOTS = 2 * SKY_COLUMN_TEXTS_MAX };
+_Static_assert((DICTIONARY_SLOTS & (DICTIONARY_SLOTS - 1)) == 0, "a mask finds the slot");
 
 struct sky_columns {
     sky_store *store;
@@ -24,6 +36,7 @@ struct sky_columns {
     size_t rows, cap;
     uint64_t *trials;
     double **values;
+    dictionary *texts;
     sqlite3_stmt *scan, *range;
 };
 
@@ -39,15 +52,17 @@ static sky_err take_names(sky_columns *c, const sky__meta *meta, const sky_colum
 {
     c->names = calloc(o->n + 1, sizeof *c->names);
     c->values = calloc(o->n + 1, sizeof *c->values);
+    c->texts = calloc(o->n + 1, sizeof *c->texts);
     c->sweep = sky_strdup(meta->name);
-    if (!c->names || !c->values || !c->sweep)
+    if (!c->names || !c->values || !c->texts || !c->sweep)
         return no_memory(c, e);
     c->n_columns = o->n;
     for (size_t i = 0; i < o->n; i++) {
         const sky__meta_column *column = sky__meta_find(meta, o->names[i]);
         if (!column)
             return sky__meta_unknown(meta, o->names[i], e);
-        if (column->type == SKY_TEXT)
+        c->texts[i].used = column->type == SKY_TEXT;
+        if (column->type == SKY_TEXT && !o->texts)
             return sky_fail(e, SKY_EINVAL, "sweep '%s': column '%s' is of texts, expected numbers",
                             meta->name, column->name);
         c->names[i] = sky_strdup(column->name);
@@ -94,11 +109,25 @@ static void finalize(sky_columns *c)
     c->scan = c->range = NULL;
 }
 
+static void forget_texts(sky_columns *c)
+{
+    for (size_t i = 0; c->texts && i < c->n_columns; i++) {
+        dictionary *d = &c->texts[i];
+        for (size_t k = 0; k < d->n; k++)
+            free(d->texts[k]);
+        free(d->texts);
+        free(d->slots);
+        *d = (dictionary){.used = d->used};
+    }
+}
+
 void sky_columns_close(sky_columns *c)
 {
     if (!c)
         return;
     finalize(c);
+    forget_texts(c);
+    free(c->texts);
     for (size_t i = 0; i < c->n_columns; i++) {
         free(c->names[i]);
         free(c->values[i]);
@@ -133,6 +162,46 @@ static sky_err grow(sky_columns *c, sky_error *e)
     return SKY_OK;
 }
 
+/* The number of a text; a text beyond the limit has none. */
+static sky_err encode_text(sky_columns *c, dictionary *d, const char *text, double *out,
+                           sky_error *e)
+{
+    if (!d->slots) {
+        d->slots = calloc(DICTIONARY_SLOTS, sizeof *d->slots);
+        d->texts = calloc(SKY_COLUMN_TEXTS_MAX, sizeof *d->texts);
+        if (!d->slots || !d->texts)
+            return no_memory(c, e);
+    }
+    size_t at = sky_hash_bytes(0, text, strlen(text)) & (DICTIONARY_SLOTS - 1);
+    while (d->slots[at] && strcmp(d->texts[d->slots[at] - 1], text) != 0)
+        at = (at + 1) & (DICTIONARY_SLOTS - 1);
+    if (!d->slots[at]) {
+        if (d->n == SKY_COLUMN_TEXTS_MAX) {
+            *out = NAN;
+            return SKY_OK;
+        }
+        d->texts[d->n] = sky_strdup(text);
+        if (!d->texts[d->n])
+            return no_memory(c, e);
+        d->slots[at] = (uint32_t)++d->n;
+    }
+    *out = d->slots[at] - 1;
+    return SKY_OK;
+}
+
+static sky_err read_value(sky_columns *c, sqlite3_stmt *q, size_t i, sky_error *e)
+{
+    const int type = sqlite3_column_type(q, (int)i + 1);
+    double *out = &c->values[i][c->rows];
+    if (type == SQLITE_TEXT && c->texts[i].used) {
+        const char *text = (const char *)sqlite3_column_text(q, (int)i + 1);
+        return text ? encode_text(c, &c->texts[i], text, out, e) : no_memory(c, e);
+    }
+    *out =
+        type == SQLITE_INTEGER || type == SQLITE_FLOAT ? sqlite3_column_double(q, (int)i + 1) : NAN;
+    return SKY_OK;
+}
+
 static sky_err read_rows(sky_columns *c, sqlite3_stmt *q, size_t *n, sky_error *e)
 {
     bool row = true;
@@ -146,12 +215,10 @@ static sky_err read_rows(sky_columns *c, sqlite3_stmt *q, size_t *n, sky_error *
         if (err != SKY_OK)
             break;
         c->trials[c->rows] = (uint64_t)sqlite3_column_int64(q, 0);
-        for (size_t i = 0; i < c->n_columns; i++) {
-            const int type = sqlite3_column_type(q, (int)i + 1);
-            c->values[i][c->rows] = type == SQLITE_INTEGER || type == SQLITE_FLOAT
-                                        ? sqlite3_column_double(q, (int)i + 1)
-                                        : NAN;
-        }
+        for (size_t i = 0; i < c->n_columns && err == SKY_OK; i++)
+            err = read_value(c, q, i, e);
+        if (err != SKY_OK)
+            break;
         c->rows++;
         (*n)++;
     }
@@ -186,6 +253,7 @@ static sky_err load_all(sky_columns *c, sky_error *e)
     size_t n = ROWS_PER_READ;
     c->rows = 0;
     c->loaded = false;
+    forget_texts(c);
     sky_err err = sky__int(c->store, "SELECT max(seq) FROM sky_commits", &since, e);
     if (err == SKY_OK)
         err = prepare(c, " WHERE trial > ?1 ORDER BY trial LIMIT ?2", &c->scan, e);
@@ -377,4 +445,11 @@ uint64_t sky_columns_points(const sky_columns *c)
 uint64_t sky_columns_positions(const sky_columns *c)
 {
     return c->positions;
+}
+
+const char *const *sky_columns_texts(const sky_columns *c, size_t column, size_t *n)
+{
+    assert(column < c->n_columns);
+    *n = c->texts[column].n;
+    return (const char *const *)c->texts[column].texts;
 }

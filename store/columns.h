@@ -2,7 +2,8 @@
  *
  * A refresh reads only what commits added since the last one, in short read transactions, so that the
  * writer's log does not grow. Rows come in no particular order: the first load by trial, later ones as
- * they were committed. Every value is a double; a NULL is NaN; true and false are 1 and 0. */
+ * they were committed. Every value is a double; a NULL is NaN; true and false are 1 and 0; a text, where
+ * texts are asked for, is its number in the column's list of distinct texts. */
 #ifndef SKY_STORE_COLUMNS_H
 #define SKY_STORE_COLUMNS_H
 
@@ -15,6 +16,7 @@ typedef struct sky_columns_options {
     const char *const *names; /* parameters, metrics, derived metrics, sky_wall_s, sky_feasible */
     size_t n;
     size_t rows_max; /* SKY_ELIMIT when the sweep has more; 0 = 2^31 */
+    bool texts;      /* columns of texts too, as numbers: see sky_columns_texts() */
 } sky_columns_options;
 
 /* Nothing is loaded yet: the first refresh does. SKY_ENOTFOUND: no such sweep; SKY_EINVAL: an unknown
@@ -35,6 +37,10 @@ size_t sky_columns_rows(const sky_columns *c);
 /* Valid until the next refresh. */
 const uint64_t *sky_columns_trials(const sky_columns *c);
 const double *sky_columns_values(const sky_columns *c, size_t column);
+/* The distinct texts of a column in order of appearance, *n of them; those beyond SKY_COLUMN_TEXTS_MAX
+ * are NaN. Valid until the next refresh. */
+enum { SKY_COLUMN_TEXTS_MAX = 4096 };
+const char *const *sky_columns_texts(const sky_columns *c, size_t column, size_t *n);
 uint64_t sky_columns_points(const sky_columns *c);    /* of the sweep: point = trial % points */
 uint64_t sky_columns_positions(const sky_columns *c); /* more than points: there are repeats */
 
