@@ -222,9 +222,9 @@ static bool describe(sky__worker *w, const sky_msg_hello *h)
     free(w->jobs);
     w->host = sky_strdup(h->host ? h->host : "");
     w->program_version = sky_strdup(h->program_version ? h->program_version : "");
-    w->n_jobs = h->n_jobs;
     w->jobs = calloc(h->n_jobs ? h->n_jobs : 1, sizeof *w->jobs);
-    for (size_t i = 0; w->jobs && i < h->n_jobs; i++)
+    w->n_jobs = w->jobs ? h->n_jobs : 0;
+    for (size_t i = 0; i < w->n_jobs; i++)
         w->jobs[i] = hash_job(&h->jobs[i]);
     w->pid = h->pid;
     w->cpus = h->cpus;

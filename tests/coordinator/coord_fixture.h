@@ -1,5 +1,5 @@
-/* A coordinator on a real store in a temporary folder, and scripted workers and clients on real sockets,
- * all on one loop. */
+/* A coordinator on a real store in a temporary folder, and scripted workers and clients on real
+ * sockets, all on one loop. */
 #ifndef SKY_TESTS_COORDINATOR_COORD_FIXTURE_H
 #define SKY_TESTS_COORDINATOR_COORD_FIXTURE_H
 

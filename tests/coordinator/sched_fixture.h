@@ -1,5 +1,5 @@
-/* A scheduler with a hand-written cluster around it: each call is one message, what comes out is kept in
- * plain arrays. Workers are numbered; time stands still until it is moved. */
+/* A scheduler with a hand-written cluster around it: each call is one message, what comes out is
+ * kept in plain arrays. Workers are numbered; time stands still until it is moved. */
 #ifndef SKY_TESTS_COORDINATOR_SCHED_FIXTURE_H
 #define SKY_TESTS_COORDINATOR_SCHED_FIXTURE_H
 
@@ -47,7 +47,8 @@ void fx_free(fx *f);
 void fx_clear(fx *f);
 sky_session fx_session(unsigned worker);
 
-/* A sweep of that many positions with attempts 3; the fields that matter may be changed with fx_set(). */
+/* A sweep of that many positions with attempts 3; the fields that matter may be changed with
+ * fx_set(). */
 sky_sched_sweep fx_sweep(int64_t id, uint64_t positions);
 void fx_set(fx *f, const sky_sched_sweep *w);
 

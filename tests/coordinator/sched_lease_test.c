@@ -194,7 +194,8 @@ Test(sched_lease, come_after_the_plan_which_is_sent_once)
 
 /* --- Several sweeps --- */
 
-/* Worker 0 works: positions of sweep i take cost[i]. Returns busy time by sweep after so much of it. */
+/* Worker 0 works: positions of sweep i take cost[i]. Returns busy time by sweep after so much of
+ * it. */
 static void share(fx *f, const uint64_t *cost, double *busy, double until)
 {
     double total = 0;

@@ -38,12 +38,30 @@ static memory_file files[FILES_MAX];
 static fault_kind kind;
 static uint64_t at_operation, operations;
 
-/* The shim's own memory is not counted where allocations are made to fail. */
-static void *must(void *p)
+static volatile bool
+    busy; /* volatile: the compiler knows that malloc() reads no variable of ours */
+
+bool fault_vfs_busy(void)
 {
-    if (!p)
+    return busy;
+}
+
+/* The shim's own memory is not counted where allocations are made to fail. */
+static void *own_memory(void *p, size_t size)
+{
+    busy = true;
+    void *q = realloc(p, size);
+    busy = false;
+    if (!q)
         abort();
-    return p;
+    return q;
+}
+
+static void own_free(void *p)
+{
+    busy = true;
+    free(p);
+    busy = false;
 }
 
 /* ---- Faults ---- */
@@ -94,7 +112,7 @@ static void content_resize(content *c, sqlite3_int64 len)
 {
     if (len > c->cap) {
         c->cap = len * 2 + 4096;
-        c->bytes = must(realloc(c->bytes, (size_t)c->cap));
+        c->bytes = own_memory(c->bytes, (size_t)c->cap);
     }
     if (len > c->len)
         memset(c->bytes + c->len, 0, (size_t)(len - c->len));
@@ -120,14 +138,14 @@ static void forget_changes(memory_file *f)
     while (f->first) {
         change *c = f->first;
         f->first = c->next;
-        free(c);
+        own_free(c);
     }
     f->last = NULL;
 }
 
 static void note(memory_file *f, const void *bytes, int len, sqlite3_int64 at)
 {
-    change *c = must(malloc(sizeof *c + (len > 0 ? (size_t)len : 0)));
+    change *c = own_memory(NULL, sizeof *c + (len > 0 ? (size_t)len : 0));
     c->next = NULL;
     c->at = at;
     c->len = len;
@@ -140,7 +158,7 @@ static void note(memory_file *f, const void *bytes, int len, sqlite3_int64 at)
 static void drop_regions(memory_file *f)
 {
     for (int i = 0; i < REGIONS_MAX; i++) {
-        free(f->regions[i]);
+        own_free(f->regions[i]);
         f->regions[i] = NULL;
     }
 }
@@ -149,8 +167,8 @@ static void forget_file(memory_file *f)
 {
     forget_changes(f);
     drop_regions(f);
-    free(f->now.bytes);
-    free(f->synced.bytes);
+    own_free(f->now.bytes);
+    own_free(f->synced.bytes);
     memset(f, 0, sizeof *f);
 }
 
@@ -343,7 +361,7 @@ static int shm_map(sqlite3_file *base, int region, int size, int extend, void vo
     if (region >= REGIONS_MAX)
         return SQLITE_IOERR_SHMMAP;
     if (!f->regions[region] && extend)
-        f->regions[region] = must(calloc(1, (size_t)size));
+        f->regions[region] = memset(own_memory(NULL, (size_t)size), 0, (size_t)size);
     *out = f->regions[region];
     return SQLITE_OK;
 }

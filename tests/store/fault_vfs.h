@@ -30,6 +30,8 @@ bool fault_vfs_hit(void);            /* did operation n come? */
 void fault_vfs_heal(void);           /* no more faults */
 /* The power comes back: files are what survived. */
 void fault_vfs_cut(cut_kind kind, uint64_t seed);
+/* Is it allocating for itself? A disk has no lack of memory. */
+bool fault_vfs_busy(void);
 /* Writes all files to the real file system, under their names. */
 bool fault_vfs_dump(void);
 
