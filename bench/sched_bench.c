@@ -1,5 +1,6 @@
-/* What the scheduler alone costs, one JSON object per line: it is given messages as structs, and its
- * actions are read and dropped. Beside each figure stands what reading the clock costs in the same run
+/* What the scheduler alone costs, one JSON object per line: it is given messages as structs, and
+ * its actions are read and dropped. Beside each figure stands what reading the clock costs in the
+ * same run
  * ("clock_ns"), as a yardstick of the machine. */
 #include <stdio.h>
 #include <stdlib.h>

@@ -28,11 +28,12 @@ int main(int argc, char **argv)
     const long per_transaction = strtol(argv[3], NULL, 10);
     sqlite3 *db = NULL;
     must(sqlite3_open(argv[1], &db), db);
-    must(sqlite3_exec(db,
-                      "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-                      "CREATE TABLE noop (trial INTEGER PRIMARY KEY, x REAL, y REAL, sky_wall_s REAL,"
-                      " sky_env INTEGER)",
-                      NULL, NULL, NULL),
+    must(sqlite3_exec(
+             db,
+             "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+             "CREATE TABLE noop (trial INTEGER PRIMARY KEY, x REAL, y REAL, sky_wall_s REAL,"
+             " sky_env INTEGER)",
+             NULL, NULL, NULL),
          db);
     sqlite3_stmt *insert = NULL;
     must(sqlite3_prepare_v2(db, "INSERT INTO noop VALUES (?, ?, ?, ?, ?)", -1, &insert, NULL), db);

@@ -31,8 +31,7 @@ typedef struct sky_coordinator_options {
     uint32_t worker_timeout_ms; /* silence after which a worker is lost; 0 = 5 heartbeats */
     uint32_t lease_target_ms;   /* 0 = 100 */
     /* After a start, how long the sweeps found in the store wait for workers to come back with the
-     * leases they hold, before those positions are given to others. 0 (right for `run`): no wait.
-     */
+     * leases they hold, before those positions go to others. 0 (right for `run`): no wait. */
     uint32_t adopt_wait_ms;
     uint32_t commit_ms; /* results wait at most this long for their commit; 0 = 10 */
     bool idle_sweeps;   /* leave the running sweeps of the store alone until they are submitted
@@ -139,12 +138,10 @@ typedef struct sky_coordinator_info {
     size_t n_workers, n_lost;         /* lost ones are among the workers */
 } sky_coordinator_info;
 
-/* sweep: a name, or "" or NULL for all. Everything lives in the arena. SKY_ENOTFOUND, SKY_ENOMEM.
- */
+/* sweep: a name, or "" or NULL for all. All of it lives in the arena. SKY_ENOTFOUND, SKY_ENOMEM. */
 sky_err sky_coordinator_status(sky_coordinator *c, const char *sweep, sky_arena *arena,
                                sky_coordinator_info *out, sky_error *e);
-/* The same of one sweep by its id, cheap enough for a progress bar; names live until the next call.
- */
+/* The same of one sweep by id, cheap enough for a progress bar; names live until the next call. */
 sky_err sky_coordinator_sweep(sky_coordinator *c, int64_t sweep, sky_sweep_status *out);
 /* As JSON: docs/wire.md lists the keys. */
 void sky_coordinator_info_json(const sky_coordinator_info *info, sky_buf *b);

@@ -1,8 +1,8 @@
 /* The coordinator's state: only for the files of coordinator/ and their tests.
  *
- * coordinator.c: life, the loop, carrying out the scheduler's actions, commits. recording.c: results,
- * from the wire to the store. recover.c: sweeps, from the store or a plan to the scheduler.
- * serve.c: commands and requests. report.c: status. */
+ * coordinator.c: life, the loop, carrying out the scheduler's actions, commits. recording.c:
+ * results, from the wire to the store. recover.c: sweeps, from the store or a plan to the
+ * scheduler. serve.c: commands and requests. report.c: status. */
 #ifndef SKY_COORDINATOR_COORDINATOR_INTERNAL_H
 #define SKY_COORDINATOR_COORDINATOR_INTERNAL_H
 
@@ -83,8 +83,7 @@ int64_t sky__coord_now(void);
 void sky__coord_drain(sky_coordinator *c); /* carries out what the scheduler decided */
 /* Makes everything so far durable and acknowledges it. */
 sky_err sky__coord_commit(sky_coordinator *c, sky_error *e);
-/* The store failed, or memory ran out: nothing more is recorded; the owner is told from the loop.
- */
+/* The store failed, or memory ran out: no more is recorded; the owner is told from the loop. */
 void sky__coord_broken(sky_coordinator *c, const sky_error *e);
 void sky__coord_broken_memory(sky_coordinator *c);
 void sky__coord_deliver_soon(sky_coordinator *c);

@@ -292,7 +292,7 @@ static bool is_complete(sky_coordinator *c, const sky__known *k, uint64_t positi
 static sky_err update_store(sky_coordinator *c, sky__known *k, const sky_plan *plan, sky_error *e)
 {
     sky_err err = SKY_OK;
-    if (strcmp(sky_plan_text(k->plan), sky_plan_text(plan))) {
+    if (strcmp(sky_plan_text(k->plan), sky_plan_text(plan)) != 0) {
         const sky_sweep_spec spec = spec_of(plan);
         err = sky_store_sweep_update(c->o.store, k->id, &spec, e);
         if (!err && sky_plan_priority(plan) != sky_plan_priority(k->plan)) {
@@ -319,7 +319,7 @@ static sky_err submit_again(sky_coordinator *c, sky__known *k, sky_plan **plan, 
     bool complete = is_complete(c, k, positions);
     sky_sweep_state state =
         complete && k->state == SKY_SWEEP_DONE ? SKY_SWEEP_DONE : SKY_SWEEP_RUNNING;
-    if (k->scheduled || strcmp(sky_plan_text(k->plan), sky_plan_text(*plan))) {
+    if (k->scheduled || strcmp(sky_plan_text(k->plan), sky_plan_text(*plan)) != 0) {
         sky_plan *old =
             k->plan; /* the scheduler borrows its text until it is told of the new one */
         k->plan = *plan;

@@ -215,8 +215,7 @@ sky_range_list sky__sched_copy_list(sky_sched *s, const sky_ranges *r); /* into 
 
 /* sched_sets.c */
 sky_ranges sky__set_view(const sky_range_list *l); /* borrows; not to be written */
-/* Removes from x what is in set; moves from `from` to out what is in x. False when out of memory.
- */
+/* Removes from x what is in set; moves from `from` to out what is in x. False: out of memory. */
 bool sky__set_subtract(sky_ranges *x, const sky_ranges *set);
 bool sky__set_extract(sky_ranges *from, const sky_ranges *x, sky_ranges *out);
 bool sky__set_clip(sky_ranges *x, uint64_t end); /* drops what is at end or above */

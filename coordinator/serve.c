@@ -27,7 +27,7 @@ static sky_err take_up(sky_coordinator *c, const char *name, sky__known **k, sky
 static sky_err change(sky_coordinator *c, sky__known *k, sky_sweep_state state, const char *reason,
                       sky_error *e)
 {
-    if (k->state != state || strcmp(k->reason, reason)) {
+    if (k->state != state || strcmp(k->reason, reason) != 0) {
         sky_err err = sky_sched_sweep_state(c->sched, sky__coord_now(), k->id, state, reason);
         if (err)
             return sky_fail(e, err, "sweep %s: %s", k->name, sky_strerror(err));

@@ -1,10 +1,10 @@
-/* A simulated cluster: the real scheduler, the real agents and the real codec under a fake clock, with a
- * network, executors and a store that are made of arrays and fail as a seed says.
+/* A simulated cluster: the real scheduler, the real agents and the real codec under a fake clock,
+ * with a network, executors and a store that are made of arrays and fail as a seed says.
  *
- * One seed is one history, the same on every machine. sim.c: the queue of events and the end of a run.
- * sim_setup.c: what a seed stands for. sim_store.c: the store, which keeps only what was committed, and
- * checks all that is put into it. sim_coord.c: the coordinator around the scheduler. sim_node.c: workers
- * and the network. sim_exec.c: executors. sim_faults.c: what goes wrong. */
+ * One seed is one history, the same on every machine. sim.c: the queue of events and the end of a
+ * run. sim_setup.c: what a seed stands for. sim_store.c: the store, which keeps only what was
+ * committed, and checks all that is put into it. sim_coord.c: the coordinator around the scheduler.
+ * sim_node.c: workers and the network. sim_exec.c: executors. sim_faults.c: what goes wrong. */
 #ifndef SKY_TESTS_SIM_SIM_H
 #define SKY_TESTS_SIM_SIM_H
 

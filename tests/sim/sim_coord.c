@@ -1,4 +1,5 @@
-/* The coordinator around the scheduler: what coordinator/coordinator.c does, on the simulated store. */
+/* The coordinator around the scheduler: what coordinator/coordinator.c does, on the simulated
+ * store. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>

@@ -15,7 +15,7 @@ static int64_t delay(sim *m)
     return ns;
 }
 
-/* Puts a message under way, perhaps twice, perhaps never. last: of this direction, in FIFO order. */
+/* Puts a message under way, perhaps twice or never. last: of this direction, in FIFO order. */
 static void transmit(sim *m, sim_event e, const sky_msg *msg, int64_t *last)
 {
     sky_buf_reset(&m->out);
@@ -87,7 +87,7 @@ static void to_coord(sim *m, sim_node *n, const sky_msg *msg)
              msg, &n->up_last_ns);
 }
 
-/* The connection is lost, and what was under way with it. for_ns < 0: until somebody reconnects it. */
+/* The connection is lost, and what was under way with it. for_ns < 0: until it is reconnected. */
 void sim_node_cut(sim *m, sim_node *n, int64_t for_ns)
 {
     sim_trace(m, "node %u is cut off", n->number);

@@ -1,5 +1,5 @@
-/* The model of a store: arrays, of which only what was committed survives a crash. It checks everything
- * that it is given: this is where "exactly once" and "nobody innocent" are tested. */
+/* The model of a store: arrays, of which only what was committed survives a crash. It checks
+ * everything that it is given: this is where "exactly once" and "nobody innocent" are tested. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
