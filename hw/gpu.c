@@ -95,7 +95,7 @@ static sky_err begin_gpu(reader *r, const char *name)
                         r->path, r->line, SKY_GPU_NAME_MAX);
     for (size_t i = 0; i < r->n; i++) {
         if (same_name(r->gpus[i].name, name))
-            return sky_fail(r->e, SKY_EEXISTS, "%s:%d: GPU '%s' is there twice", r->path, r->line,
+            return sky_fail(r->e, SKY_EFORMAT, "%s:%d: GPU '%s' is there twice", r->path, r->line,
                             name);
     }
     if (r->n == SKY_GPUS_MAX)
@@ -155,8 +155,8 @@ static sky_err read_line(reader *r, char *line)
     }
     for (int i = 0; i < COLUMNS; i++)
         column[i] = trim(column[i]);
-    if (r->n == 0 && strcmp(column[0], "gpu") == 0 && strcmp(column[1], "field") == 0)
-        return SKY_OK; /* the header */
+    if (strcmp(column[0], "gpu") == 0 && strcmp(column[1], "field") == 0)
+        return SKY_OK; /* the header; of each file, where several were put into one */
     if (r->n == 0 || strcmp(r->gpus[r->n - 1].name, column[0]) != 0) {
         sky_err err = begin_gpu(r, column[0]);
         if (err != SKY_OK)
