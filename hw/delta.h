@@ -116,6 +116,10 @@ void sky_delta_layer(const sky_delta_conv *c, const sky_delta_tile *t,
  * with a count. out has room for net->n_layers. Returns how many. */
 size_t sky_delta_convs(const sky_network *net, bool linear, int64_t batch, sky_delta_conv *out);
 
+/* Which of these convs has the shape of the layer of that name: an index, or n if there is none. */
+size_t sky_delta_find(const sky_network *net, const char *layer, const sky_delta_conv *convs,
+                      size_t n);
+
 typedef struct sky_delta_total {
     double macs, l1_bytes, l2_bytes, dram_read_bytes, dram_write_bytes, time_s;
     double bound_time_s[SKY_DELTA_BOUNDS]; /* time of the layers that each resource bounds */

@@ -21,8 +21,9 @@ double sky__delta_occupancy(const sky_delta_tile *t, const sky_gpu *g)
 void sky__delta_times(const sky__gemm_view *v, const sky_delta_tile *t, const sky_gpu *g,
                       const sky_delta_options *o, sky_delta_result *r)
 {
-    const double hz = g->clock_ghz * 1e9, smem_bytes_per_s = 128 * hz; /* 32 banks of a word each */
-    const double l1 = g->l1_bytes_per_cycle * hz;                      /* of one SM, as the next */
+    const double hz = g->clock_ghz * 1e9;
+    const double smem = g->smem_bytes_per_cycle * hz; /* of one SM, as the next */
+    const double l1 = g->l1_bytes_per_cycle * hz;
     const double l2 = g->l2_gb_per_s * 1e9 / g->sms, dram = g->dram_gb_per_s * 1e9 / g->sms;
     const double efficiency = o->efficiency > 0 ? o->efficiency : 1;
     const double resident = r->ctas_per_sm, all_loops = r->ctas * v->loops;
@@ -44,7 +45,7 @@ void sky__delta_times(const sky__gemm_view *v, const sky_delta_tile *t, const sk
     const double ends = (g->dram_latency_cycles / hz + out_bytes / dram) * per_sm / resident;
 
     r->bound_s[SKY_DELTA_COMPUTE] = loops * compute + ends;
-    r->bound_s[SKY_DELTA_SMEM] = loops * (stored + loaded) / smem_bytes_per_s + ends;
+    r->bound_s[SKY_DELTA_SMEM] = loops * (stored + loaded) / smem + ends;
     r->bound_s[SKY_DELTA_L1] = r->l1_bytes / (l1 * g->sms);
     r->bound_s[SKY_DELTA_L2] = r->l2_bytes / (g->l2_gb_per_s * 1e9);
     r->bound_s[SKY_DELTA_DRAM] =
