@@ -74,7 +74,7 @@ static double l1_bytes_free(const sky_delta_tile *t, const sky_gpu *g, double ct
     if (g->l1_holds_smem == 0)
         return all;
     const double need =
-        ctas_per_sm * (sky__delta_smem_bytes(t) + g->smem_reserved_kib_per_cta * 1024);
+        ctas_per_sm * (sky_delta_cta_smem_bytes(t) + g->smem_reserved_kib_per_cta * 1024);
     double step = 8 * 1024;
     while (step < need && step < 64 * 1024)
         step *= 2;
@@ -202,7 +202,7 @@ void sky_delta_layer(const sky_delta_conv *c, const sky_delta_tile *t,
 {
     const sky__gemm_view v = sky__delta_view(c, t);
     const double groups = (double)c->groups;
-    const double allowed = o->ctas_per_sm > 0 ? o->ctas_per_sm : sky__delta_occupancy(t, g);
+    const double allowed = o->ctas_per_sm > 0 ? o->ctas_per_sm : sky_delta_occupancy(t, g);
     out->macs = groups * v.m * v.n * v.k;
     out->ctas = groups * v.rows * v.columns;
     out->ctas_per_sm = sky__max(1, sky__min(allowed, ceil_div(out->ctas, g->sms)));

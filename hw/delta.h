@@ -45,6 +45,13 @@ typedef struct sky_delta_tile {
  * Registers are those of bench/cuda/conv_traffic.cu, compiled for an H200. */
 sky_delta_tile sky_delta_tile_for(int64_t channels_out);
 
+/* What one CTA takes of an SM. */
+double sky_delta_cta_registers(const sky_delta_tile *t);
+double sky_delta_cta_smem_bytes(const sky_delta_tile *t); /* two buffers of both tiles */
+
+/* How many CTAs an SM has room for; 0: not even one, and the functions below take it for one. */
+double sky_delta_occupancy(const sky_delta_tile *t, const sky_gpu *g);
+
 typedef enum sky_delta_reuse { SKY_DELTA_LOOP, SKY_DELTA_CACHE } sky_delta_reuse;
 
 /* Zero-initialise; a zero field means its default. */
@@ -93,15 +100,15 @@ typedef struct sky_delta_geometry {
                                 mean over where warps begin in an image */
     double filter_sectors;   /* that warps request per word of a filter */
     /* SKY_DELTA_CACHE only: */
-    sky_delta_patch
-        patch; /* of one channel that one CTA touches over all taps; mean over where CTAs
-                              begin in an image */
+    sky_delta_patch patch; /* of one channel that one CTA touches over all taps; mean over where
+                              CTAs begin in an image */
+    int32_t patch_blk_m;   /* the tile's, if the patch is that of any batch; else 0 */
     double image_words[SKY_DELTA_ACCESSES]; /* of one channel of one image that a pass over it
                                                fetches, by the size of DRAM's accesses */
 } sky_delta_geometry;
 
-/* like: NULL, or the geometry of the same conv and reuse under another tile, which saves most of
- * the work. */
+/* like: NULL, or the geometry of the same conv (but for the batch) and reuse under another tile,
+ * which saves most of the work, and nearly all of it if the tiles have the same blk_m. */
 void sky_delta_geometry_of(const sky_delta_conv *c, const sky_delta_tile *t, sky_delta_reuse reuse,
                            const sky_delta_geometry *like, sky_delta_geometry *out);
 

@@ -379,8 +379,10 @@ void sky_delta_geometry_of(const sky_delta_conv *c, const sky_delta_tile *t, sky
     sky_delta_geometry g = like ? *like : (sky_delta_geometry){0};
     g.loop_words = loop_words(c, t);
     g.filter_sectors = filter_sectors(c, t);
-    if (cache)
+    const bool is_general = c->batch * c->out_h * c->out_w > t->blk_m;
+    if (cache && !(is_general && g.patch_blk_m == t->blk_m))
         g.patch = channel_patch(c, t);
+    g.patch_blk_m = is_general ? t->blk_m : 0;
     if (!like) {
         g.gathered_sectors = cache ? gathered_sectors(c) : gathered_sectors_loop(c);
         for (int i = 0; cache && i < SKY_DELTA_ACCESSES; i++)

@@ -4,18 +4,23 @@
 
 #include "hw/delta_internal.h"
 
-double sky__delta_smem_bytes(const sky_delta_tile *t)
+double sky_delta_cta_registers(const sky_delta_tile *t)
+{
+    return (double)t->threads * t->registers;
+}
+
+double sky_delta_cta_smem_bytes(const sky_delta_tile *t)
 {
     return 2.0 * (t->blk_m + t->blk_n) * t->blk_k * SKY__WORD_BYTES;
 }
 
-double sky__delta_occupancy(const sky_delta_tile *t, const sky_gpu *g)
+double sky_delta_occupancy(const sky_delta_tile *t, const sky_gpu *g)
 {
-    const double smem = sky__delta_smem_bytes(t) + g->smem_reserved_kib_per_cta * 1024;
-    const double by_registers = floor(g->registers_per_sm / ((double)t->threads * t->registers));
+    const double smem = sky_delta_cta_smem_bytes(t) + g->smem_reserved_kib_per_cta * 1024;
+    const double by_registers = floor(g->registers_per_sm / sky_delta_cta_registers(t));
     const double by_smem = floor(g->smem_kib_per_sm * 1024 / smem);
     const double by_threads = floor(g->threads_per_sm / t->threads);
-    return sky__max(1, sky__min(by_registers, sky__min(by_smem, by_threads)));
+    return sky__min(by_registers, sky__min(by_smem, by_threads));
 }
 
 void sky__delta_times(const sky__gemm_view *v, const sky_delta_tile *t, const sky_gpu *g,

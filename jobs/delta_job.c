@@ -312,7 +312,8 @@ static sky_err load_network(memory *m, sky_job_ctx *ctx, const sky_value *p, net
 {
     int64_t key[K_ALL];
     make_key(p, key);
-    const network *like = NULL;
+    const network *like =
+        NULL; /* the same under another tile; of the same blk_m, if there is one */
     for (size_t i = 0; i < SLOTS; i++) {
         network *w = &m->networks[i];
         if (serves(w, p[P_NETWORK].s, key)) {
@@ -320,7 +321,8 @@ static sky_err load_network(memory *m, sky_job_ctx *ctx, const sky_value *p, net
             return SKY_OK;
         }
         if (i != m->next && w->name && strcmp(w->name, p[P_NETWORK].s) == 0 &&
-            w->key[K_LAYERS] == key[K_LAYERS] && w->key[K_REUSE] == key[K_REUSE])
+            w->key[K_LAYERS] == key[K_LAYERS] && w->key[K_REUSE] == key[K_REUSE] &&
+            (!like || w->key[K_TILE] == key[K_TILE]))
             like = w;
     }
     *out = &m->networks[m->next];
@@ -395,6 +397,22 @@ static sky_err pick_layer(const char *name, point *x, sky_error *e)
                     name, near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
 }
 
+/* Fails for a tile that no SM has room for. */
+static sky_err check_room(const point *x, sky_error *e)
+{
+    for (size_t k = x->first; k < x->end; k++) {
+        const sky_delta_tile *t = &x->w->layers[k].tile;
+        if (sky_delta_occupancy(t, &x->gpu) < 1)
+            return sky_fail(e, SKY_EINVAL,
+                            "a CTA of %dx%dx%d takes %.0f registers, %.1f KiB of shared memory and "
+                            "%d threads; an SM of %s has %.0f, %.1f KiB and %.0f",
+                            t->blk_m, t->blk_n, t->blk_k, sky_delta_cta_registers(t),
+                            sky_delta_cta_smem_bytes(t) / 1024, t->threads, x->gpu.name,
+                            x->gpu.registers_per_sm, x->gpu.smem_kib_per_sm, x->gpu.threads_per_sm);
+    }
+    return SKY_OK;
+}
+
 static sky_err make_point(memory *m, sky_job_ctx *ctx, const sky_value *p, point *x, sky_error *e)
 {
     const sky_gpu *g = NULL;
@@ -411,7 +429,9 @@ static sky_err make_point(memory *m, sky_job_ctx *ctx, const sky_value *p, point
     x->first = 0;
     x->end = x->w->n;
     x->layer_is_alone = false;
-    return p[P_LAYER].s[0] ? pick_layer(p[P_LAYER].s, x, e) : SKY_OK;
+    if (p[P_LAYER].s[0])
+        err = pick_layer(p[P_LAYER].s, x, e);
+    return err == SKY_OK ? check_room(x, e) : err;
 }
 
 static sky_delta_result evaluate(const point *x, size_t k)

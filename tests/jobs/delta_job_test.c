@@ -249,6 +249,22 @@ Test(delta_job, gpus_and_networks_from_files)
     job_batch_close(b);
 }
 
+/* A tile that an SM has no room for fails, and fits an SM of twice the size. */
+Test(delta_job, room_of_an_sm)
+{
+    job_batch *b = job_batch_open("delta", 3);
+    job_batch_set(b, 0, "gpu=V100 blk_m=256 blk_n=256 blk_k=8");
+    job_batch_set(b, 1, "gpu=V100 blk_m=256 blk_n=256 blk_k=8 registers_scale=2");
+    job_batch_set(b, 2, "gpu=P100 blk_m=256 blk_n=256 blk_k=32 registers_scale=2");
+    job_batch_run(b);
+    cr_assert(strstr(b->reasons[0], "256x256x8") && strstr(b->reasons[0], "131072 registers") &&
+                  strstr(b->reasons[0], "65536"),
+              "%s", b->reasons[0]);
+    cr_assert_str_empty(b->reasons[1]);
+    cr_assert(strstr(b->reasons[2], "128.0 KiB"), "%s", b->reasons[2]);
+    job_batch_close(b);
+}
+
 static void expect_invalid(const char *params, const char *part)
 {
     job_batch *b = job_batch_open("delta", 1);
