@@ -63,7 +63,7 @@ typedef struct sky_layer {
      * groups x keys). Else its rows are what the first's channels of a group meet (scores x values). */
     bool transposed;
     bool tied; /* conv, linear: its weights are another layer's, and no parameters of its own */
-    int32_t table_rows; /* embed */
+    int32_t table_rows; /* embed; tensor: of the table that its rows are taken from, or 0 */
     sky_axis axis;      /* concat, slice */
 } sky_layer;
 

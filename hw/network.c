@@ -239,10 +239,9 @@ sky_network_counts sky_network_count(const sky_network *net, const int32_t *chan
         const int64_t out_c = channels ? channels[i] : l->out.c;
         if (l->kind == SKY_LAYER_NORM)
             counts.parameters += 2 * out_c;
-        if (l->kind == SKY_LAYER_EMBED)
-            counts.parameters += l->table_rows * out_c;
-        if (l->kind == SKY_LAYER_TENSOR)
-            counts.parameters += out_c * l->out.h * l->out.w;
+        if (l->kind == SKY_LAYER_EMBED || l->kind == SKY_LAYER_TENSOR)
+            counts.parameters +=
+                out_c * (l->table_rows > 0 ? l->table_rows : (int64_t)l->out.h * l->out.w);
         if (!sky__multiplies(l))
             continue;
         const sky_conv_shape s = sky__conv_shape(net, channels, i);
