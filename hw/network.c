@@ -92,6 +92,11 @@ void sky_network_follow(const sky_network *net, int32_t *channels)
         case SKY_LAYER_MATMUL: /* scores are of tokens, which stay */
             channels[i] = l->transposed ? l->out.c : channels[l->input[1]];
             break;
+        case SKY_LAYER_RESHAPE:
+            channels[i] = l->transposed || l->out.c != net->layers[l->input[0]].out.c
+                              ? l->out.c
+                              : channels[l->input[0]];
+            break;
         case SKY_LAYER_SLICE:
             channels[i] = follow_slice(net, l, channels);
             break;
@@ -117,7 +122,8 @@ static bool reads_input(const sky_network *net, const sky_layer *l)
     int32_t i = l->input[0];
     while (net->layers[i].kind != SKY_LAYER_INPUT) { /* back through layers without parameters */
         sky_layer_kind kind = net->layers[i].kind;
-        if (kind != SKY_LAYER_ACTIVATION && kind != SKY_LAYER_POOL && kind != SKY_LAYER_SLICE)
+        if (kind != SKY_LAYER_ACTIVATION && kind != SKY_LAYER_POOL && kind != SKY_LAYER_SLICE &&
+            kind != SKY_LAYER_RESHAPE)
             return false;
         i = net->layers[i].input[0];
     }
@@ -238,7 +244,7 @@ sky_network_counts sky_network_count(const sky_network *net, const int32_t *chan
         const sky_layer *l = &net->layers[i];
         const int64_t out_c = channels ? channels[i] : l->out.c;
         if (l->kind == SKY_LAYER_NORM)
-            counts.parameters += 2 * out_c;
+            counts.parameters += (2 - l->unlearned) * out_c;
         if (l->kind == SKY_LAYER_EMBED || l->kind == SKY_LAYER_TENSOR)
             counts.parameters +=
                 out_c * (l->table_rows > 0 ? l->table_rows : (int64_t)l->out.h * l->out.w);
