@@ -27,7 +27,7 @@ typedef enum sky__onnx_role { SKY__ROLE_N, SKY__ROLE_C, SKY__ROLE_H, SKY__ROLE_W
 typedef struct sky__onnx_atom {
     sky__onnx_role role;
     int32_t axis;
-    int64_t size; /* above 1, but for the batch's */
+    int64_t size; /* above 1: a batch of one has no atom, and may be anywhere */
 } sky__onnx_atom;
 
 typedef enum sky__onnx_kind {

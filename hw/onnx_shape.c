@@ -70,8 +70,7 @@ static bool set_shape(sky__onnx *g, const sky__onnx_value *v, int32_t rank, cons
     /* Axes that are neither factors nor products of what was there: another layout altogether. */
     sky__onnx_role role[SKY__ONNX_RANK_MAX];
     sky__onnx_usual_roles(rank, false, role);
-    if (rank < 1 || dim[0] != v->dim[0] || !sky__onnx_has_batch(v, 0) ||
-        sky__onnx_role_of(v, 0, SKY__ROLE_N) != SKY__ROLE_N)
+    if (rank < 1 || dim[0] != v->dim[0] || sky__onnx_role_of(v, 0, SKY__ROLE_N) != SKY__ROLE_N)
         return sky__onnx_fail(g, SKY_EINVAL, "a reshape that mixes the batch with other axes");
     out = sky__onnx_fresh(v->layer, rank, dim, role);
     out.layer = sky__onnx_canon(g, &out, role);
@@ -165,8 +164,8 @@ bool sky__onnx_op_squeeze(sky__onnx *g)
     if (!v || !sky__onnx_list(g, "axes", 1, &list, &n))
         return false;
     bool gone[SKY__ONNX_RANK_MAX] = {0};
-    for (int32_t i = 0; n == 0 && i < v->rank; i++)
-        gone[i] = v->dim[i] == 1 && !sky__onnx_has_batch(v, i);
+    for (int32_t i = 1; n == 0 && i < v->rank; i++) /* the first may be an open batch */
+        gone[i] = v->dim[i] == 1;
     for (size_t i = 0; i < n; i++) {
         const int32_t axis = sky__onnx_axis(g, list[i], v->rank);
         if (axis < 0)

@@ -219,7 +219,7 @@ sky__onnx_value sky__onnx_fresh(int32_t layer, int32_t rank, const int64_t *dim,
         .kind = SKY__VALUE_ACT, .rank = rank, .layer = layer, .origin = -1, .of = -1};
     for (int32_t i = 0; i < rank; i++) {
         v.dim[i] = dim[i];
-        if (dim[i] > 1 || role[i] == SKY__ROLE_N)
+        if (dim[i] > 1)
             v.atom[v.n_atoms++] = (sky__onnx_atom){.role = role[i], .axis = i, .size = dim[i]};
     }
     return v;
@@ -325,29 +325,18 @@ bool sky__onnx_regroup(sky__onnx_value *v, int32_t rank, const int64_t *dim)
     v->n_atoms = 0;
     v->rank = rank;
     for (int32_t axis = 0; axis < rank; axis++) {
-        int64_t need = v->dim[axis] = dim[axis];
-        do {
-            /* Of size 1: the batch. It goes where it stands. */
-            for (; i < n && from[i].size == 1; i++) {
-                if (!push(v, from[i].role, axis, 1))
-                    return false;
-            }
-            if (need == 1)
-                break;
+        v->dim[axis] = dim[axis];
+        for (int64_t need = dim[axis]; need > 1;) {
             if (i == n)
                 return false;
-            const int64_t size = from[i].size, take = size < need ? size : need;
-            if (need % take != 0 || size % take != 0 || !push(v, from[i].role, axis, take))
+            const int64_t size = from[i].size, taken = size < need ? size : need;
+            if (need % taken != 0 || size % taken != 0 || !push(v, from[i].role, axis, taken))
                 return false;
-            need /= take;
-            from[i].size /= take;
+            need /= taken;
+            from[i].size /= taken;
             if (from[i].size == 1)
                 i++;
-        } while (need > 1);
-    }
-    for (; i < n && from[i].size == 1 && rank > 0; i++) {
-        if (!push(v, from[i].role, rank - 1, 1))
-            return false;
+        }
     }
     return i == n;
 }

@@ -12,7 +12,7 @@ static bool image_roles(sky__onnx *g, const sky__onnx_value *v, sky__onnx_role *
                               "its input has %d axes; supported are batch, channels and one or two "
                               "more",
                               v->rank);
-    if (!sky__onnx_has_batch(v, 0) || sky__onnx_role_of(v, 0, SKY__ROLE_N) != SKY__ROLE_N)
+    if (sky__onnx_role_of(v, 0, SKY__ROLE_N) != SKY__ROLE_N)
         return sky__onnx_fail(g, SKY_EINVAL, "the first axis of its input is not the batch alone");
     memcpy(role, of, sizeof of);
     return true;
@@ -284,11 +284,14 @@ bool sky__onnx_op_reduce(sky__onnx *g)
         return sky__onnx_fail(g, SKY_EINVAL, "a reduction of all axes, the batch's too");
     sky__onnx_role role[SKY__ONNX_RANK_MAX];
     for (int32_t i = 0; i < v->rank; i++) {
-        const int r = sky__onnx_role_of(v, i, gone[i] ? SKY__ROLE_H : SKY__ROLE_C);
         if (gone[i] && sky__onnx_has_batch(v, i))
             return sky__onnx_fail(g, SKY_EINVAL, "a reduction of the batch's axis");
-        if (gone[i] && (r == SKY__ROLE_C || v->kind != SKY__VALUE_ACT))
+        if (gone[i] &&
+            (sky__onnx_role_of(v, i, SKY__ROLE_H) == SKY__ROLE_C || v->kind != SKY__VALUE_ACT))
             return reduce_for_norm(g, v, gone);
+    }
+    for (int32_t i = 0; i < v->rank; i++) {
+        const int r = sky__onnx_role_of(v, i, gone[i] ? SKY__ROLE_H : SKY__ROLE_C);
         if (!gone[i] && r != SKY__ROLE_C)
             return sky__onnx_fail(g, SKY_EINVAL,
                                   "a reduction of some rows or columns: supported are all of them");
