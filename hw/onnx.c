@@ -322,6 +322,8 @@ static bool add_node(sky__onnx *g)
     if (node->domain[0] && strcmp(node->domain, "ai.onnx") != 0)
         return sky__onnx_fail(g, SKY_EINVAL, "operators of '%.60s' are not supported",
                               node->domain);
+    if (node->n_output == 0)
+        return sky__onnx_fail(g, SKY_EFORMAT, "it has no output");
     if (!check_inputs(g, &constant))
         return false;
     if (constant)

@@ -49,14 +49,18 @@ static bool resolve(sky__onnx *g, const sky__onnx_value *v, const int64_t *list,
             open = (int32_t)i;
             continue;
         }
-        if (dim[i] < 1 || dim[i] > all / known)
+        if (dim[i] > all / known) {
+            known = 0; /* does not divide */
+            break;
+        }
+        if (dim[i] < 1)
             return sky__onnx_fail(g, SKY_EFORMAT, "dimension %zu of its new shape is %lld", i,
                                   (long long)list[i]);
         known *= dim[i];
     }
-    if (open >= 0)
+    if (known > 0 && open >= 0)
         dim[open] = all / known;
-    if (open >= 0 ? all % known != 0 : all != known)
+    if (known == 0 || (open >= 0 ? all % known != 0 : all != known))
         return sky__onnx_fail(g, SKY_EFORMAT, "%lld values do not fit its new shape",
                               (long long)all);
     return true;
