@@ -64,7 +64,7 @@ typedef struct sky_layer {
      * groups x keys). Else its rows are what the first's channels of a group meet (scores x values).
      * reshape, transposed: its channels are not those of its input, even if they are as many. */
     bool transposed;
-    bool tied; /* conv, linear: its weights are another layer's, and no parameters of its own */
+    bool tied;          /* conv, linear: its weights are another layer's parameters */
     int32_t table_rows; /* embed; tensor: of the table that its rows are taken from, or 0 */
     sky_axis axis;      /* concat, slice */
     int32_t unlearned;  /* norm: 1: no shift; 2: no scale either */
