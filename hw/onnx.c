@@ -246,6 +246,7 @@ static const operation operators[] = {
     {"MatMul", sky__onnx_op_matmul},
     {"Max", sky__onnx_op_elementwise},
     {"MaxPool", sky__onnx_op_pool},
+    {"Mean", sky__onnx_op_elementwise},
     {"Min", sky__onnx_op_elementwise},
     {"Mish", sky__onnx_op_unary},
     {"Mul", sky__onnx_op_elementwise},

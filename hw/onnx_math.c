@@ -310,6 +310,31 @@ static bool is_step(const sky__onnx_value *v)
     return v->kind != SKY__VALUE_CONST && v->kind != SKY__VALUE_ACT;
 }
 
+/* Sum, Max, Min and Mean of any number. Constants among them change no shape. */
+static bool of_many(sky__onnx *g)
+{
+    const sky__onnx_value *largest = NULL;
+    sky_layer l = {.kind = SKY_LAYER_ADD};
+    for (size_t i = 0; i < g->node->n_input; i++) {
+        const sky__onnx_value *v = sky__onnx_in(g, i);
+        if (!v || v->kind == SKY__VALUE_CONST)
+            continue;
+        if (!sky__onnx_act(g, i))
+            return false;
+        if (largest && !fits(largest, v))
+            return sky__onnx_fail(g, SKY_EFORMAT, "its inputs differ in shape");
+        if (l.n_inputs == SKY_LAYER_INPUTS_MAX)
+            return sky__onnx_fail(g, SKY_EINVAL, "supported are %d inputs", SKY_LAYER_INPUTS_MAX);
+        l.input[l.n_inputs++] = v->layer;
+        if (!largest || sky__onnx_count(v) > sky__onnx_count(largest))
+            largest = v;
+    }
+    sky__onnx_value out = *largest; /* not all are constant */
+    l.name = sky__onnx_name(g, NULL);
+    out.layer = sky_net_layer(&g->b, &l);
+    return sky__onnx_set(g, 0, &out);
+}
+
 bool sky__onnx_op_elementwise(sky__onnx *g)
 {
     const sky__onnx_value *x = sky__onnx_in(g, 0), *y = sky__onnx_in(g, 1);
@@ -318,7 +343,7 @@ bool sky__onnx_op_elementwise(sky__onnx *g)
     if (!y)
         return sky__onnx_op_unary(g); /* Sum, Max and Min of one */
     if (g->node->n_input > 2)
-        return sky__onnx_fail(g, SKY_EINVAL, "supported are two inputs, not %zu", g->node->n_input);
+        return of_many(g);
     if (is_step(x) || is_step(y))
         return x->kind == SKY__VALUE_CONST ? step_of_norm(g, y, x) : step_of_norm(g, x, y);
     if (x->kind == SKY__VALUE_CONST)

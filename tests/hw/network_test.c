@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hw/flexsa.h"
 #include "random_case.h"
 
 /* Parameters are exact, multiplications to the digits that were published. docs/networks.md says where each
@@ -290,4 +291,75 @@ Test(network, errors_name_the_layer)
     sky_net_input(&b, (sky_shape){3, 0, 8});
     cr_assert_eq(finish(&b, &e), SKY_EINVAL);
     sky_arena_free(&arena);
+}
+
+/* What each kind refuses, and shapes that only its own rule gives. */
+Test(network, sequences)
+{
+    sky_arena arena = {0};
+    sky_network_builder b = {.arena = &arena};
+    sky_error e = {0};
+    int32_t x = sky_net_input(&b, (sky_shape){1, 10, 1});
+    x = sky_net_embed(&b, "table", x, 100, 24);
+    int32_t q = sky_net_slice(&b, "q", x, 8), k = sky_net_slice(&b, "k", x, 8);
+    int32_t s = sky_net_matmul(&b, "scores", q, k, 2, true);
+    cr_assert(b.layers[s].out.c == 20 && b.layers[s].out.h == 10);
+    int32_t o = sky_net_matmul(&b, "sums", s, q, 2, false);
+    cr_assert(b.layers[o].out.c == 8 && b.layers[o].out.h == 10);
+    cr_assert_eq(finish(&b, &e), SKY_OK, "%s", e.text);
+
+    const struct {
+        int32_t in1, in2, groups;
+        bool transposed;
+    } wrong[] = {{q, k, 3, true}, {q, x, 2, true}, {q, k, 2, false}, {q, k, 0, true}};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        sky_network_builder again = b;
+        sky_net_matmul(&again, "wrong", wrong[i].in1, wrong[i].in2, wrong[i].groups,
+                       wrong[i].transposed);
+        cr_assert_eq(finish(&again, &e), SKY_EINVAL, "%zu", i);
+        cr_assert_not_null(strstr(e.text, "'wrong'"), "%s", e.text);
+    }
+    const sky_layer bad[] = {
+        {.kind = SKY_LAYER_SLICE, .n_inputs = 1, .input = {q}, .out = {.c = 9}},
+        {.kind = SKY_LAYER_SLICE, .n_inputs = 1, .input = {q}, .axis = SKY_AXIS_H},
+        {.kind = SKY_LAYER_EMBED, .n_inputs = 1, .input = {q}, .table_rows = 9, .out = {.c = 3}},
+        {.kind = SKY_LAYER_EMBED, .n_inputs = 1, .input = {0}, .out = {.c = 3}},
+        {.kind = SKY_LAYER_RESHAPE, .n_inputs = 1, .input = {q}, .out = {8, 5, 3}},
+        {.kind = SKY_LAYER_TENSOR, .out = {8, 0, 1}},
+        {.kind = SKY_LAYER_TENSOR, .n_inputs = 1, .input = {q}, .out = {8, 1, 1}},
+        {.kind = SKY_LAYER_CONCAT, .n_inputs = 2, .input = {q, x}, .axis = SKY_AXIS_H},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        sky_network_builder again = b;
+        sky_net_layer(&again, &bad[i]);
+        cr_assert_eq(finish(&again, &e), SKY_EINVAL, "%zu", i);
+    }
+    sky_arena_free(&arena);
+}
+
+/* Nothing of a product of activations is shared by the batch: on any machine it costs what so many times the
+ * groups cost. */
+Test(network, products_of_activations_are_per_sample)
+{
+    const sky_flexsa_machine m = sky_flexsa_machine_of(SKY_1G1F, 128, 2);
+    const sky_conv_shape one = {.c = 64,
+                                .h = 100,
+                                .w = 1,
+                                .k = 100,
+                                .p = 100,
+                                .q = 1,
+                                .r = 1,
+                                .s = 1,
+                                .groups = 12,
+                                .count = 1,
+                                .per_sample = 1};
+    sky_conv_shape all = one;
+    all.per_sample = 0;
+    all.groups *= 8;
+    for (int phase = 0; phase < SKY_PHASES; phase++) {
+        const sky_flexsa_cost a = sky_flexsa_layer(&m, &one, 8, (sky_phase)phase);
+        const sky_flexsa_cost b = sky_flexsa_layer(&m, &all, 1, (sky_phase)phase);
+        cr_assert_eq(a.macs, INT64_C(8) * 12 * 100 * 100 * 64);
+        cr_assert_eq(memcmp(&a, &b, sizeof a), 0);
+    }
 }

@@ -338,6 +338,27 @@ Test(onnx, norms_in_single_operators)
     sky_arena_free(&arena);
 }
 
+Test(onnx, elementwise)
+{
+    sky_network_counts counts;
+    /* Three at once, and one that is spread over rows and columns. */
+    ASSERT_SHAPE(last_shape("input x N 4 6 6\n GlobalAveragePool x -> p\n Sum x p x -> y\n"
+                            "output y\n",
+                            NULL),
+                 4, 6, 6);
+    /* A scale per channel is learned, a number and a mask of attention are not. */
+    last_shape("input x N 4 6 6\n weight w 4 1 1\n weight s 1\n weight m 1 1 6 6\n"
+               "Mul x w -> a\n Mul a s -> b\n Add b m -> y\n output y\n",
+               &counts);
+    cr_assert_eq(counts.parameters, 4);
+    /* Position embeddings are; a table twice is there once. */
+    last_shape("tokens x N 7\n weight w 9 5\n weight p 1 7 5\n Gather w x -> a\n Add a p -> b\n"
+               "Transpose w -> t\n MatMul b t -> y\n output y\n",
+               &counts);
+    cr_assert_eq(counts.parameters, 9 * 5 + 7 * 5);
+    cr_assert_eq(counts.macs, 7 * 5 * 9);
+}
+
 /* --- what is refused --- */
 
 typedef struct bad {

@@ -44,7 +44,8 @@ Test(netfile, names_of_the_zoo)
     cr_assert_eq(sky_job_network("vgg16", folder, &net, &e), SKY_OK);
     cr_assert_eq(net, sky_network_find("vgg16"));
     cr_assert_eq(sky_job_network("vgg166", folder, &net, &e), SKY_EINVAL);
-    cr_assert_not_null(strstr(e.text, "there is no 'vgg166' (did you mean 'vgg16'?)"), "%s", e.text);
+    cr_assert_not_null(strstr(e.text, "there is no 'vgg166' (did you mean 'vgg16'?)"), "%s",
+                       e.text);
     cr_assert_not_null(strstr(e.text, "resnet50, "), "%s", e.text);
     cr_assert_not_null(strstr(e.text, ".onnx or .csv"), "%s", e.text);
     cr_assert_eq(net, sky_network_find("vgg16")); /* untouched */
