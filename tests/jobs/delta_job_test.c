@@ -265,6 +265,25 @@ Test(delta_job, room_of_an_sm)
     job_batch_close(b);
 }
 
+/* The same network as an ONNX file; and a topology. */
+Test(delta_job, networks_from_files)
+{
+    job_batch *b = job_batch_open("delta", 3);
+    b->workdir = HW_DATA_DIR "/../../tests/hw/onnx";
+    job_batch_set(b, 0, "network=resnet50 gpu=H200 batch=32");
+    job_batch_set(b, 1, "network=resnet50.onnx gpu=H200 batch=32");
+    job_batch_set(b, 2, "network=resnet50.onnx layer=fc");
+    job_batch_run(b);
+    cr_assert_str_empty(b->reasons[1]);
+    for (size_t m = 0; m < b->job->d.n_metrics; m++) {
+        const sky_value zoo = sky_column_get(&b->metrics[m], 0);
+        const sky_value onnx = sky_column_get(&b->metrics[m], 1);
+        cr_assert(sky_value_equal(&zoo, &onnx), "%s", b->job->d.metrics[m].name);
+    }
+    cr_assert(strstr(b->reasons[2], "no convolution 'fc'"), "%s", b->reasons[2]);
+    job_batch_close(b);
+}
+
 static void expect_invalid(const char *params, const char *part)
 {
     job_batch *b = job_batch_open("delta", 1);
