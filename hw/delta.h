@@ -10,7 +10,7 @@
  *                      L2;
  *     SKY_DELTA_CACHE  ours: what L1 and L2 keep from their capacity, in whole sectors (delta.c
  *                      says how). Newer GPUs, whose L1 is ten times larger, need it.
- * Counters of a real GPU (hw/data/conv_traffic_h200.csv) and an exact enumeration of addresses
+ * Counters of real GPUs (hw/data/conv_traffic_*.csv) and an exact enumeration of addresses
  * (tests/hw/delta_walk.h) are what both are compared with; docs/papers/delta.md has the errors.
  * Pure functions: no allocation, no state. */
 #ifndef SKY_HW_DELTA_H

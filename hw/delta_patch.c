@@ -321,7 +321,8 @@ static double image_words(const sky_delta_conv *c, int shift)
 static double taps_words(const sky_delta_conv *c, int64_t first, int64_t last, double images,
                          double rows, double columns)
 {
-    const double h = (double)((last - 1) / c->kernel_w - first / c->kernel_w + 1);
+    const int64_t first_row = first / c->kernel_w, last_row = (last - 1) / c->kernel_w;
+    const double h = (double)(last_row - first_row + 1);
     const double w = h > 1 ? (double)c->kernel_w : (double)(last - first);
     const double down = (double)c->stride_h, right = (double)c->stride_w;
     const double tall = sky__min(sky__min(rows * h, down * (rows - 1) + h), (double)c->height);

@@ -351,7 +351,7 @@ Test(delta, dram)
 {
     sky_rng rng = test_rng(8);
     tally large = {.what = "DRAM, large L2"}, small = {.what = "DRAM, small L2"};
-    for (int i = 0; i < 10; i++) {
+    for (int i = 0; i < 6; i++) {
         const int64_t kernel = 1 + 2 * test_between(&rng, 0, 1), edge = test_between(&rng, 16, 24);
         const sky_delta_conv c = conv(4 * test_between(&rng, 6, 10), 8, edge,
                                       32 * test_between(&rng, 1, 4), kernel, 1, kernel / 2);
@@ -368,7 +368,7 @@ Test(delta, dram_of_waves)
 {
     sky_rng rng = test_rng(9);
     tally s = {.what = "DRAM, waves"};
-    for (int i = 0; i < 10; i++) {
+    for (int i = 0; i < 6; i++) {
         const sky_delta_conv c =
             conv(4, 8 * test_between(&rng, 9, 12), 16, 32 * test_between(&rng, 2, 6), 1, 1, 0);
         const int64_t rows = 32; /* 4 x 256 pixels by 32 */
