@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "delta_walk.h"
 #include "hw/delta.h"
 
 enum { L1, L2, DRAM, TIME, LEVELS };
@@ -23,19 +24,19 @@ typedef struct measured {
     char network[32], layer[48];
     sky_delta_conv conv;
     long long blk_m, blk_n, blk_k, ctas_per_sm;
-    double l1_bytes, l2_bytes, dram_bytes, time_s;
+    double request_bytes, l1_bytes, l2_bytes, dram_bytes, time_s;
 } measured;
 
 static bool parse(const char *line, measured *m)
 {
     long long batch, in, h, w, out, r, s, stride, pad;
-    double requests, l2_written, dram_written, ns;
+    double l2_written, dram_written, ns;
     const int n =
         sscanf(line,
                "%31[^,],%47[^,],%lld,%lld,%lld,%lld,%lld,%lld,%lld,%lld,%lld,%lld,%lld,%lld,%lld,"
                "%lf,%lf,%lf,%lf,%lf,%lf,%lf",
                m->network, m->layer, &batch, &in, &h, &w, &out, &r, &s, &stride, &pad, &m->blk_m,
-               &m->blk_n, &m->blk_k, &m->ctas_per_sm, &requests, &m->l1_bytes, &m->l2_bytes,
+               &m->blk_n, &m->blk_k, &m->ctas_per_sm, &m->request_bytes, &m->l1_bytes, &m->l2_bytes,
                &l2_written, &m->dram_bytes, &dram_written, &ns);
     if (n != 22)
         return false;
@@ -235,5 +236,35 @@ Test(delta_measured, reuse_of_caches_matters)
     cr_assert_lt(log_sum[SKY_DELTA_LOOP][L1] / (double)t.n, log(1.10));
     for (int k = L1; k <= DRAM; k++)
         cr_assert_lt(log_sum[SKY_DELTA_CACHE][k], 0.3 * log_sum[SKY_DELTA_LOOP][k]);
+    free(t.text);
+}
+
+static double loads_of(const sky_delta_conv *c, const sky_delta_tile *t)
+{
+    return (double)(c->batch * c->out_h * c->out_w * c->channels_in * c->kernel_h * c->kernel_w) *
+           ceil((double)c->channels_out / t->blk_n);
+}
+
+/* The enumeration of addresses is itself checked by the counters: L1's requests and sectors, to the
+ * last one, of the layers that are small enough to walk. */
+Test(delta_measured, walk_counts_what_the_gpu_counts)
+{
+    static table t;
+    int walked = 0;
+    read_table(&t, HW_DATA_DIR "/conv_traffic_h100_unseen.csv");
+    for (size_t i = 0; i < t.n; i++) {
+        const measured *m = &t.layers[i];
+        const sky_delta_tile tile = sky_delta_tile_for(m->conv.channels_out);
+        if (loads_of(&m->conv, &tile) > 1.5e7)
+            continue;
+        const delta_walk_counts w = delta_walk(&m->conv, &tile);
+        cr_expect_eq((double)(w.image_sectors + w.filter_sectors) * 32, m->l1_bytes, "%s",
+                     m->layer);
+        cr_expect_eq((double)(w.image_requests + w.filter_requests) * 128, m->request_bytes, "%s",
+                     m->layer);
+        walked++;
+    }
+    fprintf(stderr, "%d layers walked\n", walked);
+    cr_assert_geq(walked, 5);
     free(t.text);
 }
