@@ -187,7 +187,9 @@ static int run_eval(const cli_args *a)
     } else {
         const int64_t start = sky_clock_ns();
         err = evaluate(job, &ctx, params, metrics, &e);
-        print_result(&job->d, seed, params, metrics, (double)(sky_clock_ns() - start) / 1e9, &out);
+        const double wall_s = (double)(sky_clock_ns() - start) / 1e9;
+        if (err == SKY_OK)
+            print_result(&job->d, seed, params, metrics, wall_s, &out);
     }
     int code = CLI_FAILURE;
     if (err == SKY_OK)
