@@ -215,6 +215,11 @@ sky_flexsa_cost sky_flexsa_layer(const sky_flexsa_machine *m, const sky_conv_sha
     sky_flexsa_cost cost = {0};
     if (phase == SKY_DGRAD && l->no_dgrad)
         return cost;
+    int64_t times = (int64_t)l->groups * l->count;
+    if (l->per_sample) { /* nothing is shared by the batch */
+        times *= batch;
+        batch = 1;
+    }
     const sky_gemm g = sky_flexsa_gemm(l, batch, phase);
     const sky_flexsa_run r = run_of(m, g, phase);
     int64_t greedy_cycles = r.cycles;
@@ -225,7 +230,6 @@ sky_flexsa_cost sky_flexsa_layer(const sky_flexsa_machine *m, const sky_conv_sha
     }
     const sky_flexsa_tensors tensors = tensors_of(l, batch, phase);
     const int64_t dram = sky_flexsa_dram_bytes(m, &tensors);
-    const int64_t times = (int64_t)l->groups * l->count;
     cost.macs = times * g.m * g.n * g.k;
     cost.cycles = times * r.cycles;
     cost.greedy_cycles = times * greedy_cycles;

@@ -5,6 +5,7 @@
 
 #include "hw/delta.h"
 #include "jobs/jobs_internal.h"
+#include "jobs/netfile.h"
 
 enum {
     P_NETWORK,
@@ -79,7 +80,8 @@ static const char *const precisions[] = {"fp32", NULL};
 #define SCALE(NAME, DOC) REAL(NAME, 1, 0.001, 1000, DOC)
 
 static const sky_param params[N_PARAMS] = {
-    [P_NETWORK] = TEXT("network", "vgg16", NULL, "which network; its convolutions are evaluated"),
+    [P_NETWORK] = TEXT("network", "vgg16", NULL,
+                       "a built-in network (skyline networks), or a file: .onnx, .csv"),
     [P_GPU] = TEXT("gpu", "V100", NULL,
                    "TITAN Xp, P100, V100, A100, H100, H200, or a file: gpus.csv or gpus.csv:NAME"),
     [P_BATCH] = INTEGER("batch", "samples", 256, 1, 65536, "mini-batch"),
@@ -184,6 +186,9 @@ static sky_delta_tile tile_of(const sky_value *p, int64_t channels_out)
 
 static sky_err validate(const sky_value *p, sky_error *e)
 {
+    const sky_err err = sky_job_network_check(p[P_NETWORK].s, NULL, e);
+    if (err != SKY_OK)
+        return err;
     if (p[P_BLK_M].i % 32 != 0 || p[P_THREADS].i % 32 != 0)
         return sky_fail(e, SKY_EINVAL, "blk_m and threads must be multiples of 32 (a warp)");
     if (p[P_BLK_N].i % 8 != 0)
@@ -260,9 +265,9 @@ static sky_err fill(network *w, const network *like, sky_job_ctx *ctx, const sky
                     sky_error *e)
 {
     w->name = NULL; /* until it is whole */
-    w->net = sky_network_find(p[P_NETWORK].s);
-    if (!w->net)
-        return sky_fail(e, SKY_ENOTFOUND, "there is no network '%s'", p[P_NETWORK].s);
+    const sky_err err = sky_job_network(p[P_NETWORK].s, ctx->workdir, &w->net, e);
+    if (err != SKY_OK)
+        return err;
     if ((size_t)w->net->n_layers > w->cap) {
         w->cap = 0;
         w->layers = sky_new(ctx->scratch, layer, (size_t)w->net->n_layers);

@@ -5,9 +5,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/text.h"
 #include "hw/flexsa.h"
 #include "jobs/jobs_internal.h"
+#include "jobs/netfile.h"
 
 enum {
     P_NETWORK,
@@ -82,7 +82,7 @@ static const char *const memories[] = {"ideal", "hbm2", NULL};
 
 static const sky_param params[N_PARAMS] = {
     [P_NETWORK] = TEXT("network", "resnet50", NULL,
-                       "a built-in network: resnet50, inception_v4, ... (docs/jobs/flexsa.md)"),
+                       "resnet50, inception_v4, ... (skyline networks), or a file: .onnx, .csv"),
     [P_ORGANISATION] = TEXT("organisation", "1G1F", organisations,
                             "groups (G) of rigid (C) or flexible (F) arrays"),
     [P_ARRAY] =
@@ -159,35 +159,26 @@ static bool fits(const sky_network *net, int64_t batch)
     return true;
 }
 
-static sky_err unknown_network(const char *name, sky_error *e)
+static sky_err check_fits(const sky_network *net, int64_t batch, sky_error *e)
 {
-    const char *const *names = sky_network_names();
-    sky_buf list = {0};
-    size_t n = 0;
-    for (; names[n]; n++)
-        sky_buf_printf(&list, "%s%s", n ? ", " : "", names[n]);
-    const char *meant = sky_nearest(name, names, n);
-    sky_fail(e, SKY_EINVAL, "network: there is no '%.100s'%s%s%s; allowed are %s", name,
-             meant ? " (did you mean '" : "", meant ? meant : "", meant ? "'?)" : "",
-             sky_buf_str(&list));
-    sky_buf_free(&list);
-    return SKY_EINVAL;
+    if (fits(net, batch))
+        return SKY_OK;
+    return sky_fail(e, SKY_ELIMIT,
+                    "batch %" PRId64 " of network '%s': a product has an edge of 2^31 or more",
+                    batch, net->name);
 }
 
 static sky_err validate(const sky_value *p, sky_error *e)
 {
-    const sky_network *net = sky_network_find(p[P_NETWORK].s);
-    if (!net)
-        return unknown_network(p[P_NETWORK].s, e);
+    const sky_network *net = NULL;
+    sky_err err = sky_job_network_check(p[P_NETWORK].s, &net, e);
+    if (err != SKY_OK)
+        return err;
     if (p[P_ARRAY].i % 4 != 0)
         return sky_fail(e, SKY_EINVAL,
                         "array is %" PRId64 ", and must be a multiple of 4 (four groups of halves)",
                         p[P_ARRAY].i);
-    if (!fits(net, p[P_BATCH].i))
-        return sky_fail(e, SKY_ELIMIT,
-                        "batch %" PRId64 " of network '%s': a product has an edge of 2^31 or more",
-                        p[P_BATCH].i, net->name);
-    return SKY_OK;
+    return net ? check_fits(net, p[P_BATCH].i, e) : SKY_OK;
 }
 
 /* --- one point --- */
@@ -217,33 +208,50 @@ static point point_of(const sky_value *p)
 
 /* The layers of the last row's network and width: neighbouring rows often share them. */
 typedef struct layers {
+    const char *spec; /* what network is called */
     const sky_network *network;
-    double width;
+    int64_t batch_max; /* the largest that is known to fit */
+    double width;      /* 0: convs are not yet there */
     int32_t *channels;
     sky_conv_shape *convs;
     int32_t n_convs, cap;
 } layers;
 
-static sky_err load_layers(layers *l, sky_arena *scratch, const char *name, double width,
-                           bool merge)
+static sky_err load_network(layers *l, sky_job_ctx *ctx, const char *spec, sky_error *e)
 {
-    bool same = l->network && strcmp(l->network->name, name) == 0;
-    if (same && l->width == width)
-        return SKY_OK;
-    if (!same) {
-        l->network = sky_network_find(name);
-        if (!l->network)
-            return SKY_ENOMEM; /* validate() knows the name */
-        if (l->network->n_layers > l->cap) {
-            l->cap = l->network->n_layers;
-            l->channels = sky_new(scratch, int32_t, (size_t)l->cap);
-            l->convs = sky_new(scratch, sky_conv_shape, (size_t)l->cap);
-            if (!l->channels || !l->convs)
-                return SKY_ENOMEM;
-        }
+    l->spec = NULL;
+    sky_err err = sky_job_network(spec, ctx->workdir, &l->network, e);
+    if (err != SKY_OK)
+        return err;
+    if (l->network->n_layers > l->cap) {
+        l->cap = 0;
+        l->channels = sky_new(ctx->scratch, int32_t, (size_t)l->network->n_layers);
+        l->convs = sky_new(ctx->scratch, sky_conv_shape, (size_t)l->network->n_layers);
+        if (!l->channels || !l->convs)
+            return sky_fail(e, SKY_ENOMEM, "flexsa: out of memory");
+        l->cap = l->network->n_layers;
     }
-    l->width = width;
-    sky_network_scale(l->network, width, l->channels);
+    l->spec = spec;
+    l->batch_max = 0;
+    l->width = 0;
+    return SKY_OK;
+}
+
+static sky_err load_layers(layers *l, sky_job_ctx *ctx, const sky_value *p, bool merge,
+                           sky_error *e)
+{
+    sky_err err = SKY_OK;
+    if (!l->spec || strcmp(l->spec, p[P_NETWORK].s) != 0)
+        err = load_network(l, ctx, p[P_NETWORK].s, e);
+    if (err == SKY_OK && p[P_BATCH].i > l->batch_max) {
+        err = check_fits(l->network, p[P_BATCH].i, e);
+        if (err == SKY_OK)
+            l->batch_max = p[P_BATCH].i;
+    }
+    if (err != SKY_OK || l->width == p[P_WIDTH_KEPT].f)
+        return err;
+    l->width = p[P_WIDTH_KEPT].f;
+    sky_network_scale(l->network, l->width, l->channels);
     l->n_convs = sky_network_convs(l->network, l->channels, merge, l->convs);
     return SKY_OK;
 }
@@ -294,8 +302,13 @@ static sky_err run_batch(sky_job_ctx *ctx, size_t n, const uint64_t *seeds, cons
         sky_value p[N_PARAMS];
         for (size_t k = 0; k < N_PARAMS; k++)
             p[k] = sky_column_get(&in[k], i);
-        if (load_layers(&l, ctx->scratch, p[P_NETWORK].s, p[P_WIDTH_KEPT].f, true) != SKY_OK) {
-            return sky_fail(e, SKY_ENOMEM, "flexsa: out of memory");
+        sky_error why = {0};
+        const sky_err err = load_layers(&l, ctx, p, true, &why);
+        if (err == SKY_ENOMEM)
+            return sky_fail(e, err, "%s", why.text);
+        if (err != SKY_OK) {
+            ctx->fail_row(ctx, i, why.text); /* a file that is not there fails its row alone */
+            continue;
         }
         point x = point_of(p);
         sky_flexsa_cost cost = evaluate(&x, &l);
@@ -333,9 +346,9 @@ static void put_line(sky_buf *csv, const point *x, const layers *l, int32_t i, i
 static sky_err details(sky_job_ctx *ctx, const sky_value *p, sky_buf *csv, sky_error *e)
 {
     layers l = {0};
-    if (load_layers(&l, ctx->scratch, p[P_NETWORK].s, p[P_WIDTH_KEPT].f, false) != SKY_OK) {
-        return sky_fail(e, SKY_ENOMEM, "flexsa: out of memory");
-    }
+    const sky_err err = load_layers(&l, ctx, p, false, e);
+    if (err != SKY_OK)
+        return err;
     point x = point_of(p);
     sky_buf_puts(csv,
                  "layer,phase,groups,m,n,k,macs,cycles,pe_utilization,fw_waves,vsw_waves,hsw_waves,"
