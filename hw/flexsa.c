@@ -260,6 +260,42 @@ void sky_flexsa_cost_add(sky_flexsa_cost *sum, const sky_flexsa_cost *c)
     sum->time_s += c->time_s;
 }
 
+void sky_flexsa_mean_add(sky_flexsa_mean *mean, const sky_flexsa_cost *c, double weight)
+{
+    mean->macs += weight * (double)c->macs;
+    mean->cycles += weight * (double)c->cycles;
+    mean->greedy_cycles += weight * (double)c->greedy_cycles;
+    for (int i = 0; i < SKY_FLEXSA_MODES; i++)
+        mean->waves[i] += weight * (double)c->waves[i];
+    mean->stationary_bytes += weight * (double)c->stationary_bytes;
+    mean->moving_bytes += weight * (double)c->moving_bytes;
+    mean->output_bytes += weight * (double)c->output_bytes;
+    mean->sum_bytes += weight * (double)c->sum_bytes;
+    mean->dram_bytes += weight * (double)c->dram_bytes;
+    mean->time_s += weight * c->time_s;
+}
+
+static int64_t whole(double x)
+{
+    return (int64_t)floor(x + 0.5);
+}
+
+sky_flexsa_cost sky_flexsa_mean_cost(const sky_flexsa_mean *mean)
+{
+    sky_flexsa_cost c = {.macs = whole(mean->macs),
+                         .cycles = whole(mean->cycles),
+                         .greedy_cycles = whole(mean->greedy_cycles),
+                         .stationary_bytes = whole(mean->stationary_bytes),
+                         .moving_bytes = whole(mean->moving_bytes),
+                         .output_bytes = whole(mean->output_bytes),
+                         .sum_bytes = whole(mean->sum_bytes),
+                         .dram_bytes = whole(mean->dram_bytes),
+                         .time_s = mean->time_s};
+    for (int i = 0; i < SKY_FLEXSA_MODES; i++)
+        c.waves[i] = whole(mean->waves[i]);
+    return c;
+}
+
 static double given(double pj, double otherwise_j)
 {
     return pj > 0 ? pj * 1e-12 : otherwise_j;

@@ -153,6 +153,15 @@ sky_flexsa_cost sky_flexsa_layer(const sky_flexsa_machine *m, const sky_conv_sha
                                  int32_t batch, sky_phase phase);
 void sky_flexsa_cost_add(sky_flexsa_cost *sum, const sky_flexsa_cost *c);
 
+/* A weighted mean of costs, for a network that changes while it trains. Zero-initialise; the weights'
+ * sum is 1. Whole numbers are rounded to nearest, halves up. */
+typedef struct sky_flexsa_mean {
+    double macs, cycles, greedy_cycles, waves[SKY_FLEXSA_MODES];
+    double stationary_bytes, moving_bytes, output_bytes, sum_bytes, dram_bytes, time_s;
+} sky_flexsa_mean;
+void sky_flexsa_mean_add(sky_flexsa_mean *mean, const sky_flexsa_cost *c, double weight);
+sky_flexsa_cost sky_flexsa_mean_cost(const sky_flexsa_mean *mean);
+
 /* Bytes between DRAM and chip of one product whose operands are a and b and whose result is c bytes
  * (c_wide while it is summed up), on a machine. The best of three schedules: keep a, b or c in half of
  * the global buffer, piece by piece, while the others stream through the other half. Groups share the
