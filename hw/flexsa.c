@@ -209,12 +209,12 @@ int64_t sky_flexsa_dram_bytes(const sky_flexsa_machine *m, const sky_flexsa_tens
     return min64(min64(keep_a, keep_b), keep_c) + t->c_bytes;
 }
 
-sky_flexsa_cost sky_flexsa_layer(const sky_flexsa_machine *m, const sky_conv_shape *l,
-                                 int32_t batch, sky_phase phase)
+sky_flexsa_product sky_flexsa_compute(const sky_flexsa_machine *m, const sky_conv_shape *l,
+                                      int32_t batch, sky_phase phase)
 {
-    sky_flexsa_cost cost = {0};
+    sky_flexsa_product p = {0};
     if (phase == SKY_DGRAD && l->no_dgrad)
-        return cost;
+        return p;
     int64_t times = (int64_t)l->groups * l->count;
     if (l->per_sample) { /* nothing is shared by the batch */
         times *= batch;
@@ -228,21 +228,38 @@ sky_flexsa_cost sky_flexsa_layer(const sky_flexsa_machine *m, const sky_conv_sha
         greedy.search = false;
         greedy_cycles = run_of(&greedy, g, phase).cycles;
     }
-    const sky_flexsa_tensors tensors = tensors_of(l, batch, phase);
-    const int64_t dram = sky_flexsa_dram_bytes(m, &tensors);
-    cost.macs = times * g.m * g.n * g.k;
-    cost.cycles = times * r.cycles;
-    cost.greedy_cycles = times * greedy_cycles;
+    p.times = times;
+    p.cycles = r.cycles;
+    p.tensors = tensors_of(l, batch, phase);
+    p.cost.macs = times * g.m * g.n * g.k;
+    p.cost.cycles = times * r.cycles;
+    p.cost.greedy_cycles = times * greedy_cycles;
     for (int i = 0; i < SKY_FLEXSA_MODES; i++)
-        cost.waves[i] = times * r.waves[i];
-    cost.stationary_bytes = times * r.stationary_bytes;
-    cost.moving_bytes = times * r.moving_bytes;
-    cost.output_bytes = times * r.output_bytes;
-    cost.sum_bytes = times * r.sum_bytes;
-    cost.dram_bytes = times * dram;
-    double computing = (double)r.cycles / m->clock_hz, memory = (double)dram / m->dram_bytes_per_s;
-    cost.time_s = (double)times * (computing > memory ? computing : memory);
-    return cost;
+        p.cost.waves[i] = times * r.waves[i];
+    p.cost.stationary_bytes = times * r.stationary_bytes;
+    p.cost.moving_bytes = times * r.moving_bytes;
+    p.cost.output_bytes = times * r.output_bytes;
+    p.cost.sum_bytes = times * r.sum_bytes;
+    return p;
+}
+
+void sky_flexsa_add_memory(const sky_flexsa_machine *m, const sky_flexsa_product *p,
+                           sky_flexsa_cost *sum)
+{
+    if (p->times == 0)
+        return;
+    const int64_t dram = sky_flexsa_dram_bytes(m, &p->tensors);
+    double computing = (double)p->cycles / m->clock_hz, memory = (double)dram / m->dram_bytes_per_s;
+    sum->dram_bytes += p->times * dram;
+    sum->time_s += (double)p->times * (computing > memory ? computing : memory);
+}
+
+sky_flexsa_cost sky_flexsa_layer(const sky_flexsa_machine *m, const sky_conv_shape *l,
+                                 int32_t batch, sky_phase phase)
+{
+    sky_flexsa_product p = sky_flexsa_compute(m, l, batch, phase);
+    sky_flexsa_add_memory(m, &p, &p.cost);
+    return p.cost;
 }
 
 void sky_flexsa_cost_add(sky_flexsa_cost *sum, const sky_flexsa_cost *c)

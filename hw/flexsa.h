@@ -153,15 +153,6 @@ sky_flexsa_cost sky_flexsa_layer(const sky_flexsa_machine *m, const sky_conv_sha
                                  int32_t batch, sky_phase phase);
 void sky_flexsa_cost_add(sky_flexsa_cost *sum, const sky_flexsa_cost *c);
 
-/* A weighted mean of costs, for a network that changes while it trains. Zero-initialise; the weights'
- * sum is 1. Whole numbers are rounded to nearest, halves up. */
-typedef struct sky_flexsa_mean {
-    double macs, cycles, greedy_cycles, waves[SKY_FLEXSA_MODES];
-    double stationary_bytes, moving_bytes, output_bytes, sum_bytes, dram_bytes, time_s;
-} sky_flexsa_mean;
-void sky_flexsa_mean_add(sky_flexsa_mean *mean, const sky_flexsa_cost *c, double weight);
-sky_flexsa_cost sky_flexsa_mean_cost(const sky_flexsa_mean *mean);
-
 /* Bytes between DRAM and chip of one product whose operands are a and b and whose result is c bytes
  * (c_wide while it is summed up), on a machine. The best of three schedules: keep a, b or c in half of
  * the global buffer, piece by piece, while the others stream through the other half. Groups share the
@@ -171,6 +162,28 @@ typedef struct sky_flexsa_tensors {
     bool split_depth;
 } sky_flexsa_tensors;
 int64_t sky_flexsa_dram_bytes(const sky_flexsa_machine *m, const sky_flexsa_tensors *t);
+
+/* The same in two steps, for points that differ in memory alone: what the arrays decide (cost without
+ * dram_bytes and time_s), and what gbuf_bytes, clock_hz and dram_bytes_per_s add to that. */
+typedef struct sky_flexsa_product {
+    sky_flexsa_cost cost;
+    int64_t times;  /* how often the product is computed; 0: nobody needs it */
+    int64_t cycles; /* of one */
+    sky_flexsa_tensors tensors;
+} sky_flexsa_product;
+sky_flexsa_product sky_flexsa_compute(const sky_flexsa_machine *m, const sky_conv_shape *layer,
+                                      int32_t batch, sky_phase phase);
+void sky_flexsa_add_memory(const sky_flexsa_machine *m, const sky_flexsa_product *p,
+                           sky_flexsa_cost *sum);
+
+/* A weighted mean of costs, for a network that changes while it trains. Zero-initialise; the weights'
+ * sum is 1. Whole numbers are rounded to nearest, halves up. */
+typedef struct sky_flexsa_mean {
+    double macs, cycles, greedy_cycles, waves[SKY_FLEXSA_MODES];
+    double stationary_bytes, moving_bytes, output_bytes, sum_bytes, dram_bytes, time_s;
+} sky_flexsa_mean;
+void sky_flexsa_mean_add(sky_flexsa_mean *mean, const sky_flexsa_cost *c, double weight);
+sky_flexsa_cost sky_flexsa_mean_cost(const sky_flexsa_mean *mean);
 
 typedef struct sky_flexsa_energy {
     double mac_j, lbuf_j, gbuf_j, dram_j;

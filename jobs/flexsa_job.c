@@ -26,6 +26,7 @@ enum {
     P_PRUNED_SPREAD,
     P_TRACE_SEED,
     P_TRACE_AT,
+    P_DEPTHWISE,
     P_BATCH,
     P_PHASE,
     P_MEMORY,
@@ -73,6 +74,7 @@ static const char *const tilings[] = {"heuristic", "best", NULL};
 static const char *const swaps[] = {"none", "wgrad", "all", NULL};
 static const uint8_t swap_phases[] = {0, 1 << SKY_WGRAD,
                                       1 << SKY_FORWARD | 1 << SKY_DGRAD | 1 << SKY_WGRAD};
+static const char *const depthwise[] = {"arrays", "elsewhere", NULL};
 static const char *const whens[] = {
     [SKY_PRUNED_MEAN] = "mean", [SKY_PRUNED_FIRST] = "first", [SKY_PRUNED_LAST] = "last", NULL};
 
@@ -137,6 +139,8 @@ static const sky_param params[N_PARAMS] = {
         REAL("pruned_spread", "", 0.5, 0.001, 1, "of a made-up trace: how much layers differ"),
     [P_TRACE_SEED] = INTEGER("trace_seed", "", 0, 0, 9007199254740992.0, "of a made-up trace"),
     [P_TRACE_AT] = TEXT("trace_at", "mean", whens, "mean over the training, or one of its ends"),
+    [P_DEPTHWISE] = TEXT("depthwise", "arrays", depthwise,
+                         "depthwise convolutions: on the arrays, or elsewhere and not counted"),
     [P_BATCH] = INTEGER("batch", "samples", 32, 1, 4096, "samples of one step"),
     [P_PHASE] = TEXT("phase", "training", phases, "which products count"),
     [P_MEMORY] = TEXT("memory", "ideal", memories, "ideal: never waits for DRAM"),
@@ -280,6 +284,7 @@ typedef struct point {
     sky_flexsa_machine machine;
     int32_t batch;
     int first_phase, last_phase;
+    bool no_depthwise;
 } point;
 
 static point point_of(const sky_value *p)
@@ -291,6 +296,7 @@ static point point_of(const sky_value *p)
     (void)err;
     point x = {.machine = sky_flexsa_machine_of(org, core, (int32_t)p[P_STREAM_RATIO].i),
                .batch = (int32_t)p[P_BATCH].i,
+               .no_depthwise = choice(depthwise, p[P_DEPTHWISE].s) == 1,
                .last_phase = SKY_PHASES - 1};
     x.machine.unit.wide_load = choice(loads, p[P_LOADS].s) == 1;
     x.machine.search = choice(tilings, p[P_TILING].s) == 1;
@@ -309,17 +315,31 @@ static point point_of(const sky_value *p)
     return x;
 }
 
-/* A network and what is known to fit. */
+/* What neighbouring rows may share. */
 typedef struct loaded {
     sky_pruned net;
     const sky_network *checked;
-    int64_t batch_max; /* of checked: the largest batch that was */
+    int64_t batch_max; /* of checked: the largest batch that is known to fit */
+    /* Products of net's present layers on some arrays, and the sum of what they cost without memory. */
+    sky_flexsa_product *products;
+    int32_t n_products, cap;
+    sky_flexsa_cost sum;
+    point of;         /* whose arrays they are */
+    uint64_t version; /* of net; 0: there are none */
 } loaded;
 
 static sky_err load(loaded *l, sky_job_ctx *ctx, const sky_value *p, sky_error *e)
 {
     const sky_pruned_spec spec = spec_of(p);
     sky_err err = sky_pruned_load(&l->net, ctx, &spec, e);
+    if (err == SKY_OK && l->cap < SKY_PHASES * l->net.network->n_layers) {
+        const int32_t cap = SKY_PHASES * l->net.network->n_layers;
+        l->version = 0;
+        l->products = sky_new(ctx->scratch, sky_flexsa_product, (size_t)cap);
+        l->cap = l->products ? cap : 0;
+        if (!l->products)
+            err = sky_fail(e, SKY_ENOMEM, "flexsa: %s", sky_strerror(SKY_ENOMEM));
+    }
     if (err != SKY_OK || (l->checked == l->net.network && l->batch_max >= p[P_BATCH].i))
         return err;
     err = check_fits(l->net.network, p[P_BATCH].i, e);
@@ -330,30 +350,57 @@ static sky_err load(loaded *l, sky_job_ctx *ctx, const sky_value *p, sky_error *
     return err;
 }
 
-static sky_flexsa_cost evaluate_stage(const point *x, const sky_pruned *net)
+/* Do two points differ in memory, clock and energies at most? */
+static bool same_arrays(const point *a, const point *b)
 {
-    sky_flexsa_cost sum = {0};
-    for (int phase = x->first_phase; phase <= x->last_phase; phase++) {
-        for (int32_t i = 0; i < net->n_convs; i++) {
-            sky_flexsa_cost c =
-                sky_flexsa_layer(&x->machine, &net->convs[i], x->batch, (sky_phase)phase);
-            sky_flexsa_cost_add(&sum, &c);
+    const sky_flexsa_machine *x = &a->machine, *y = &b->machine;
+    return x->unit.rows == y->unit.rows && x->unit.cols == y->unit.cols &&
+           x->unit.stream_max == y->unit.stream_max && x->unit.cuts == y->unit.cuts &&
+           x->unit.wide_load == y->unit.wide_load && x->groups == y->groups &&
+           x->units == y->units && x->search == y->search && x->swap_phases == y->swap_phases &&
+           a->batch == b->batch && a->first_phase == b->first_phase &&
+           a->last_phase == b->last_phase && a->no_depthwise == b->no_depthwise;
+}
+
+static bool is_skipped(const point *x, const sky_conv_shape *s)
+{
+    return x->no_depthwise && s->groups > 1 && s->c == 1 && !s->per_sample;
+}
+
+static sky_flexsa_cost evaluate_stage(const point *x, loaded *l, int32_t stage)
+{
+    const sky_pruned *net = &l->net;
+    sky_pruned_stage(&l->net, stage, true);
+    if (l->version != net->version || !same_arrays(&l->of, x)) {
+        l->n_products = 0;
+        l->sum = (sky_flexsa_cost){0};
+        for (int phase = x->first_phase; phase <= x->last_phase; phase++) {
+            for (int32_t i = 0; i < net->n_convs; i++) {
+                if (is_skipped(x, &net->convs[i]))
+                    continue;
+                sky_flexsa_product *p = &l->products[l->n_products++];
+                *p = sky_flexsa_compute(&x->machine, &net->convs[i], x->batch, (sky_phase)phase);
+                sky_flexsa_cost_add(&l->sum, &p->cost);
+            }
         }
+        l->version = net->version;
+        l->of = *x;
     }
+    sky_flexsa_cost sum = l->sum;
+    for (int32_t i = 0; i < l->n_products; i++)
+        sky_flexsa_add_memory(&x->machine, &l->products[i], &sum);
     return sum;
 }
 
 /* The mean step of the stages that count; whole numbers are rounded to nearest. */
-static sky_flexsa_cost evaluate(const point *x, sky_pruned *net)
+static sky_flexsa_cost evaluate(const point *x, loaded *l)
 {
-    if (net->n_stages == 1) {
-        sky_pruned_stage(net, net->first_stage, true);
-        return evaluate_stage(x, net);
-    }
+    const sky_pruned *net = &l->net;
+    if (net->n_stages == 1)
+        return evaluate_stage(x, l, net->first_stage);
     sky_flexsa_mean mean = {0};
     for (int32_t i = net->first_stage; i < net->first_stage + net->n_stages; i++) {
-        sky_pruned_stage(net, i, true);
-        const sky_flexsa_cost c = evaluate_stage(x, net);
+        const sky_flexsa_cost c = evaluate_stage(x, l, i);
         sky_flexsa_mean_add(&mean, &c, sky_pruned_weight(net, i));
     }
     return sky_flexsa_mean_cost(&mean);
@@ -402,7 +449,7 @@ static sky_err run_batch(sky_job_ctx *ctx, size_t n, const uint64_t *seeds, cons
             ctx->fail_row(ctx, i, why.text); /* a file that is not there fails its row alone */
         } else {
             point x = point_of(p);
-            sky_flexsa_cost cost = evaluate(&x, &l.net);
+            sky_flexsa_cost cost = evaluate(&x, &l);
             put(out, i, &x, &cost);
         }
     }
@@ -418,7 +465,7 @@ static void put_line(sky_buf *csv, const point *x, const sky_pruned *net, int32_
     assert(net->convs && i < net->n_convs);
     const sky_conv_shape *s = &net->convs[i];
     sky_flexsa_cost c = sky_flexsa_layer(&x->machine, s, x->batch, (sky_phase)phase);
-    if (c.macs == 0)
+    if (c.macs == 0 || is_skipped(x, s))
         return; /* nobody needs the gradient of the input */
     sky_flexsa_energy e = sky_flexsa_energy_of(&x->machine, &c);
     sky_gemm g = sky_flexsa_gemm(s, s->per_sample ? 1 : x->batch, (sky_phase)phase);

@@ -98,6 +98,7 @@ void sky_pruned_stage(sky_pruned *p, int32_t stage, bool merge)
     }
     p->stage = stage;
     p->merged = merge;
+    p->version++;
 }
 
 double sky_pruned_weight(const sky_pruned *p, int32_t stage)

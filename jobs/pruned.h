@@ -30,6 +30,7 @@ typedef struct sky_pruned {
     int32_t first_stage, n_stages; /* those that count; without a trace one, number 0 */
     sky_conv_shape *convs;         /* of the stage that was asked for last */
     int32_t n_convs;
+    uint64_t version; /* grows whenever convs changes */
     /* Private. */
     sky_pruned_spec spec;
     const sky_trace *trace;
