@@ -48,4 +48,9 @@ void sky__flexsa_add_unit(const sky_flexsa_unit *u, sky_gemm g, int64_t times, s
 void sky__flexsa_add_tiled(const sky_flexsa_unit *u, sky_gemm g, const sky_flexsa_tiling *t,
                            int64_t times, sky_flexsa_run *sum);
 
+/* The cycles of a product (already transposed) alone; the unit's cuts are those to be used. *last_end: when
+ * the very last wave ends, the same in both orders of blocks and never later than the cycles. */
+int64_t sky__flexsa_span(const sky_flexsa_unit *u, sky_gemm g, const sky_flexsa_tiling *t,
+                         int64_t *last_end);
+
 #endif

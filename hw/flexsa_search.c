@@ -6,14 +6,18 @@
  *   streams  l_1 + (sum of all m_j) + tail_J. A wave that shares its rows among p parts streams at least
  *            m / p rows over all blocks of m, whatever their size.
  *   loads    (sum of all l_j) + 1 + tail_J; the sum is P_m P_n k, or P_m P_n P_k where loads are wide.
- * Where no wave waits, the first is exact and the greedy tiling proves itself best at once. */
+ * Where no wave waits, the first is exact and the greedy tiling proves itself best at once.
+ *
+ * Two branches are cut off for more than their bounds. The very last wave ends at the same time in both
+ * orders of blocks, so that a tiling whose last wave ends last needs no second order. And of sizes of n that
+ * give as many pieces of each kind, smaller ones only make the last piece larger, hence later. */
 #include <assert.h>
 
 #include "hw/flexsa_internal.h"
 
 typedef struct search {
-    const sky_flexsa_unit *u;
-    sky_gemm original, g; /* g: transposed where the branch is */
+    sky_flexsa_unit u; /* with the cuts of the branch */
+    sky_gemm g;        /* transposed where the branch is */
     sky_flexsa_tiling best;
     int64_t cycles, bytes; /* of the best; bytes: stationary and moving */
 } search;
@@ -61,7 +65,7 @@ static int64_t all_streams(const int64_t m[3], const side *n, const side *k)
 
 static int64_t all_loads(const search *s, int64_t m_pieces, const side *n, const side *k)
 {
-    return times(times(m_pieces, n->pieces), s->u->wide_load ? k->pieces : s->g.k);
+    return times(times(m_pieces, n->pieces), s->u.wide_load ? k->pieces : s->g.k);
 }
 
 static int64_t all_bytes(const search *s, int64_t m_pieces, int64_t n_pieces)
@@ -76,81 +80,100 @@ static bool hopeless(const search *s, int64_t cycles, int64_t bytes)
     return cycles > s->cycles || (cycles == s->cycles && bytes >= s->bytes);
 }
 
-static void try_tiling(search *s, const sky_flexsa_tiling *t)
+/* One leaf, one order. Does the last wave end last? */
+static bool try_tiling(search *s, const sky_flexsa_tiling *t, int64_t bytes)
 {
-    const sky_flexsa_run r = sky_flexsa_tiled_run(s->u, s->original, t);
-    const int64_t bytes = r.stationary_bytes + r.moving_bytes;
-    if (hopeless(s, r.cycles, bytes))
-        return;
-    s->best = *t;
-    s->cycles = r.cycles;
-    s->bytes = bytes;
+    int64_t last_end;
+    const int64_t cycles = sky__flexsa_span(&s->u, s->g, t, &last_end);
+    if (!hopeless(s, cycles, bytes)) {
+        s->best = *t;
+        s->cycles = cycles;
+        s->bytes = bytes;
+    }
+    return cycles == last_end;
 }
 
-/* All sizes of pieces of m, given those of n and k. */
-static void branch_m(search *s, sky_flexsa_tiling t, const side *n, const side *k)
+/* All sizes of pieces of m, given those of n and k. Did the last wave end last in all that were tried? */
+static bool branch_m(search *s, sky_flexsa_tiling t, const side *n, const side *k)
 {
-    const bool flat = (t.cuts & SKY_CUT_ROWS) && 2 * k->last <= s->u->rows;
-    const int64_t tail = (flat ? s->u->rows / 2 : s->u->rows) + n->last - 2;
-    const int64_t first_load = s->u->wide_load ? 1 : k->first;
+    bool orderly = true;
+    const bool flat = (t.cuts & SKY_CUT_ROWS) && 2 * k->last <= s->u.rows;
+    const int64_t tail = (flat ? s->u.rows / 2 : s->u.rows) + n->last - 2;
+    const int64_t first_load = s->u.wide_load ? 1 : k->first;
     const int64_t m[3] = {s->g.m, (s->g.m + 1) / 2, (s->g.m + 3) / 4};
     const int64_t streams = plus(first_load + tail, all_streams(m, n, k));
-    for (int64_t size = min64(s->u->stream_max, s->g.m); size > 0; size--) {
-        const int64_t pieces = ceil_div(s->g.m, size);
+    for (int64_t size = min64(s->u.stream_max, s->g.m); size > 0; size--) {
+        const int64_t pieces = ceil_div(s->g.m, size), bytes = all_bytes(s, pieces, n->pieces);
         const int64_t loads = plus(all_loads(s, pieces, n, k), 1 + tail);
         if (loads > s->cycles || streams > s->cycles)
-            return; /* smaller pieces only load more often */
-        if (hopeless(s, max64(loads, streams), all_bytes(s, pieces, n->pieces)))
+            break; /* smaller pieces only load more often */
+        if (hopeless(s, max64(loads, streams), bytes))
             continue;
         t.m = (int32_t)size;
         t.m_outer = false;
-        try_tiling(s, &t);
+        if (try_tiling(s, &t, bytes))
+            continue;
+        orderly = false;
         t.m_outer = true;
-        if (pieces > 1 && n->pieces > 1)
-            try_tiling(s, &t);
+        try_tiling(s, &t, bytes);
     }
+    return orderly;
 }
 
-static void branch_cuts(search *s, bool swapped, uint8_t cuts)
+static bool same_pieces(const side *a, const side *b)
 {
-    const sky_flexsa_unit *u = s->u;
-    sky_flexsa_tiling t = {.cuts = cuts, .swapped = swapped};
+    return a->pieces == b->pieces && a->large == b->large && a->small == b->small;
+}
+
+static void branch_cuts(search *s, bool swapped)
+{
+    const sky_flexsa_unit *u = &s->u;
+    const bool halve_cols = (u->cuts & SKY_CUT_COLS) != 0,
+               halve_rows = (u->cuts & SKY_CUT_ROWS) != 0;
+    sky_flexsa_tiling t = {.cuts = u->cuts, .swapped = swapped};
     const int64_t m_least = ceil_div(s->g.m, u->stream_max);
     /* No depths stream less than these: only halves, which cost half of what a whole piece does. */
     const side k_least = {.pieces = ceil_div(s->g.k, u->rows),
-                          .small = cuts & SKY_CUT_ROWS ? ceil_div(2 * s->g.k, u->rows) : 0,
-                          .large = cuts & SKY_CUT_ROWS ? 0 : ceil_div(s->g.k, u->rows)};
+                          .small = halve_rows ? ceil_div(2 * s->g.k, u->rows) : 0,
+                          .large = halve_rows ? 0 : ceil_div(s->g.k, u->rows)};
     const int64_t m_floor[3] = {s->g.m, s->g.m / 2, s->g.m / 4};
+    side before = {0}; /* the larger size of n before; pieces 0: none that rules others out */
     for (int64_t n_size = min64(u->cols, s->g.n); n_size > 0; n_size--) {
-        const side n = side_of(s->g.n, (int32_t)n_size, u->cols, (cuts & SKY_CUT_COLS) != 0);
+        const side n = side_of(s->g.n, (int32_t)n_size, u->cols, halve_cols);
         const int64_t bound =
             max64(all_streams(m_floor, &n, &k_least), all_loads(s, m_least, &n, &k_least));
-        if (bound > s->cycles)
+        if (bound > s->cycles || same_pieces(&n, &before))
             continue;
+        bool orderly = true;
         t.n = (int32_t)n_size;
         for (int64_t k_size = min64(u->rows, s->g.k); k_size > 0; k_size--) {
-            const side k = side_of(s->g.k, (int32_t)k_size, u->rows, (cuts & SKY_CUT_ROWS) != 0);
+            const side k = side_of(s->g.k, (int32_t)k_size, u->rows, halve_rows);
             t.k = (int32_t)k_size;
-            branch_m(s, t, &n, &k);
+            orderly = branch_m(s, t, &n, &k) && orderly;
         }
+        before = orderly ? n : (side){0};
     }
 }
 
 sky_flexsa_tiling sky_flexsa_best(const sky_flexsa_unit *u, sky_gemm g, bool may_swap)
 {
     assert(u->rows > 0 && u->cols > 0 && u->stream_max > 0);
-    search s = {.u = u, .original = g, .cycles = INT64_MAX, .bytes = INT64_MAX};
+    search s = {.u = *u, .cycles = INT64_MAX, .bytes = INT64_MAX};
+    const sky_gemm turned = {.m = g.n, .n = g.m, .k = g.k};
     for (int swapped = 0; swapped <= (int)may_swap;
          swapped++) { /* good ones first, to compare with */
         sky_flexsa_tiling greedy = sky_flexsa_greedy(u);
         greedy.swapped = swapped;
-        try_tiling(&s, &greedy);
+        s.g = swapped ? turned : g;
+        try_tiling(&s, &greedy,
+                   all_bytes(&s, ceil_div(s.g.m, greedy.m), ceil_div(s.g.n, greedy.n)));
     }
     for (int swapped = 0; swapped <= (int)may_swap; swapped++) {
-        s.g = swapped ? (sky_gemm){.m = g.n, .n = g.m, .k = g.k} : g;
+        s.g = swapped ? turned : g;
         for (int cuts = u->cuts; cuts >= 0; cuts--) {
+            s.u.cuts = (uint8_t)cuts;
             if ((cuts & ~u->cuts) == 0)
-                branch_cuts(&s, swapped, (uint8_t)cuts);
+                branch_cuts(&s, swapped);
         }
     }
     return s.best;

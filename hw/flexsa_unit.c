@@ -68,6 +68,7 @@ sky_systolic_tile sky_flexsa_wave(const sky_flexsa_unit *u, int64_t m, int64_t n
 typedef struct block {
     int64_t step; /* from its first wave's start to the next block's */
     int64_t end;  /* from its first wave's start to its latest end */
+    int64_t last; /* from its first wave's start to its last wave's end */
 } block;
 
 INLINED block block_of(const sky_flexsa_unit *u, int64_t m, int64_t n, const cut *k,
@@ -77,22 +78,24 @@ INLINED block block_of(const sky_flexsa_unit *u, int64_t m, int64_t n, const cut
     if (k->whole > 0) {
         sky_systolic_tile w = wave_of(u, m, n, k->size);
         int64_t last = (k->whole - 1) * max64(w.stream, w.load); /* the last whole wave's start */
-        b.end = last + w.stream + w.tail;
+        b.end = b.last = last + w.stream + w.tail;
         b.step = last + max64(w.stream, k->rest > 0 ? load_of(u, k->rest) : first_load);
         waves[mode_of(u, n, k->size)] += count * k->whole;
     }
     if (k->rest > 0) {
         sky_systolic_tile w = wave_of(u, m, n, k->rest);
-        b.end = max64(b.end, b.step + w.stream + w.tail);
+        b.last = b.step + w.stream + w.tail;
+        b.end = max64(b.end, b.last);
         b.step += max64(w.stream, first_load);
         waves[mode_of(u, n, k->rest)] += count;
     }
     return b;
 }
 
-/* The blocks, line by line. Of each kind of block, the last one ends last. */
+/* The blocks, line by line. Of each kind of block, the last one ends last. *last_end: the end of the very
+ * last wave, which is not always the latest one. */
 INLINED int64_t add_blocks(const sky_flexsa_unit *u, const cut *m, const cut *n, const cut *k,
-                           bool m_outer, int64_t times, int64_t *waves)
+                           bool m_outer, int64_t times, int64_t *waves, int64_t *last_end)
 {
     const cut *outer = m_outer ? m : n, *inner = m_outer ? n : m;
     const int64_t first_load = load_of(u, k->whole > 0 ? k->size : k->rest);
@@ -111,10 +114,16 @@ INLINED int64_t add_blocks(const sky_flexsa_unit *u, const cut *m, const cut *n,
                             first_load, times * lines, waves);
         const int64_t line = inner->whole * whole.step + rest.step;
         const int64_t last = start + (lines - 1) * line;
-        if (inner->whole > 0)
-            cycles = max64(cycles, last + (inner->whole - 1) * whole.step + whole.end);
-        if (inner->rest > 0)
-            cycles = max64(cycles, last + inner->whole * whole.step + rest.end);
+        if (inner->whole > 0) {
+            const int64_t begin = last + (inner->whole - 1) * whole.step;
+            cycles = max64(cycles, begin + whole.end);
+            *last_end = begin + whole.last;
+        }
+        if (inner->rest > 0) {
+            const int64_t begin = last + inner->whole * whole.step;
+            cycles = max64(cycles, begin + rest.end);
+            *last_end = begin + rest.last;
+        }
         start += lines * line;
     }
     return cycles;
@@ -126,7 +135,8 @@ INLINED void add_tiled(const sky_flexsa_unit *u, sky_gemm g, const sky_flexsa_ti
     if (t->swapped)
         g = (sky_gemm){.m = g.n, .n = g.m, .k = g.k};
     const cut m = cut_edge(g.m, t->m), n = cut_edge(g.n, t->n), k = cut_edge(g.k, t->k);
-    const int64_t cycles = add_blocks(u, &m, &n, &k, t->m_outer, times, sum->waves);
+    int64_t last_end;
+    const int64_t cycles = add_blocks(u, &m, &n, &k, t->m_outer, times, sum->waves, &last_end);
     const int64_t results = times * g.m * g.n, depth = times * g.k;
     sum->cycles = max64(sum->cycles, cycles);
     sum->stationary_bytes += OPERAND_BYTES * m.pieces * g.n * depth;
@@ -155,6 +165,14 @@ void sky__flexsa_add_tiled(const sky_flexsa_unit *u, sky_gemm g, const sky_flexs
     sky_flexsa_unit used = *u;
     used.cuts &= t->cuts;
     add_tiled(&used, g, t, times, sum);
+}
+
+int64_t sky__flexsa_span(const sky_flexsa_unit *u, sky_gemm g, const sky_flexsa_tiling *t,
+                         int64_t *last_end)
+{
+    const cut m = cut_edge(g.m, t->m), n = cut_edge(g.n, t->n), k = cut_edge(g.k, t->k);
+    int64_t waves[SKY_FLEXSA_MODES] = {0};
+    return add_blocks(u, &m, &n, &k, t->m_outer, 1, waves, last_end);
 }
 
 sky_flexsa_run sky_flexsa_unit_run(const sky_flexsa_unit *u, sky_gemm g)
