@@ -92,6 +92,7 @@ static void add_group(const work *w, sky_gemm g, int64_t times, sky_flexsa_run *
     for (int i = 0; i < SKY_FLEXSA_MODES; i++)
         sum->waves[i] += times * best.waves[i];
     sum->stationary_bytes += times * best.stationary_bytes;
+    sum->copied_bytes += times * best.copied_bytes;
     sum->moving_bytes += times * best.moving_bytes;
     sum->output_bytes += times * best.output_bytes;
     sum->sum_bytes += times * best.sum_bytes;
@@ -237,6 +238,7 @@ sky_flexsa_product sky_flexsa_compute(const sky_flexsa_machine *m, const sky_con
     for (int i = 0; i < SKY_FLEXSA_MODES; i++)
         p.cost.waves[i] = times * r.waves[i];
     p.cost.stationary_bytes = times * r.stationary_bytes;
+    p.cost.copied_bytes = times * r.copied_bytes;
     p.cost.moving_bytes = times * r.moving_bytes;
     p.cost.output_bytes = times * r.output_bytes;
     p.cost.sum_bytes = times * r.sum_bytes;
@@ -270,6 +272,7 @@ void sky_flexsa_cost_add(sky_flexsa_cost *sum, const sky_flexsa_cost *c)
     for (int i = 0; i < SKY_FLEXSA_MODES; i++)
         sum->waves[i] += c->waves[i];
     sum->stationary_bytes += c->stationary_bytes;
+    sum->copied_bytes += c->copied_bytes;
     sum->moving_bytes += c->moving_bytes;
     sum->output_bytes += c->output_bytes;
     sum->sum_bytes += c->sum_bytes;
@@ -285,6 +288,7 @@ void sky_flexsa_mean_add(sky_flexsa_mean *mean, const sky_flexsa_cost *c, double
     for (int i = 0; i < SKY_FLEXSA_MODES; i++)
         mean->waves[i] += weight * (double)c->waves[i];
     mean->stationary_bytes += weight * (double)c->stationary_bytes;
+    mean->copied_bytes += weight * (double)c->copied_bytes;
     mean->moving_bytes += weight * (double)c->moving_bytes;
     mean->output_bytes += weight * (double)c->output_bytes;
     mean->sum_bytes += weight * (double)c->sum_bytes;
@@ -303,6 +307,7 @@ sky_flexsa_cost sky_flexsa_mean_cost(const sky_flexsa_mean *mean)
                          .cycles = whole(mean->cycles),
                          .greedy_cycles = whole(mean->greedy_cycles),
                          .stationary_bytes = whole(mean->stationary_bytes),
+                         .copied_bytes = whole(mean->copied_bytes),
                          .moving_bytes = whole(mean->moving_bytes),
                          .output_bytes = whole(mean->output_bytes),
                          .sum_bytes = whole(mean->sum_bytes),
@@ -323,12 +328,16 @@ sky_flexsa_energy sky_flexsa_energy_of(const sky_flexsa_machine *m, const sky_fl
     const double pj = 1e-12;
     const size_t rows = (size_t)m->unit.rows, cols = (size_t)m->unit.cols;
     const size_t stream = (size_t)m->unit.stream_max;
+    const bool in_cores = m->unit.cuts == SKY_CUT_BOTH && !m->unit_lbufs;
+    const size_t cores = in_cores ? 4 : 1;
     const sky_flexsa_energies *e = &m->energies;
     const double stationary =
-        given(e->lbuf_pj_per_byte, sky_sram_j_per_byte(rows * cols * OPERAND_BYTES));
+        given(e->lbuf_pj_per_byte, sky_sram_j_per_byte(rows * cols * OPERAND_BYTES / cores));
     const double moving =
-        given(e->lbuf_pj_per_byte, sky_sram_j_per_byte(stream * rows * OPERAND_BYTES));
-    const double sums = given(e->lbuf_pj_per_byte, sky_sram_j_per_byte(stream * cols * SUM_BYTES));
+        given(e->lbuf_pj_per_byte, sky_sram_j_per_byte(stream * rows * OPERAND_BYTES / cores));
+    const double sums =
+        given(e->lbuf_pj_per_byte, sky_sram_j_per_byte(stream * cols * SUM_BYTES / cores));
+    const int64_t stationary_bytes = in_cores ? c->copied_bytes : c->stationary_bytes;
     const double gbuf =
         given(e->gbuf_pj_per_byte, sky_sram_j_per_byte((size_t)(m->gbuf_bytes / m->groups)));
     const double mac =
@@ -336,10 +345,9 @@ sky_flexsa_energy sky_flexsa_energy_of(const sky_flexsa_machine *m, const sky_fl
               (sky_constant_value(SKY_MULTIPLY_F16_PJ) + sky_constant_value(SKY_ADD_F32_PJ)) * pj);
     const double dram =
         given(e->dram_pj_per_bit, sky_constant_value(SKY_HBM2_PJ_PER_BIT) * pj) * 8.0;
-    /* A byte that comes from the global buffer is written into a local one and read from it. */
     return (sky_flexsa_energy){
         .mac_j = (double)c->macs * mac,
-        .lbuf_j = 2.0 * (double)c->stationary_bytes * stationary +
+        .lbuf_j = 2.0 * (double)stationary_bytes * stationary +
                   2.0 * (double)c->moving_bytes * moving + (double)c->sum_bytes * sums,
         .gbuf_j = (double)(c->stationary_bytes + c->moving_bytes + c->output_bytes) * gbuf,
         .dram_j = (double)c->dram_bytes * dram,

@@ -82,7 +82,8 @@ typedef struct sky_flexsa_run {
     int64_t cycles;
     int64_t waves[SKY_FLEXSA_MODES];
     int64_t stationary_bytes, moving_bytes, output_bytes; /* between global buffer and unit */
-    int64_t sum_bytes; /* read and written in the output buffer while sums build up */
+    int64_t copied_bytes; /* stationary ones, each as often as parts of the unit hold it */
+    int64_t sum_bytes;    /* read and written in the output buffer while sums build up */
 } sky_flexsa_run;
 
 /* A whole product on one unit, in closed form. m, n, k in [1, 2^31). */
@@ -110,7 +111,8 @@ typedef struct sky_flexsa_machine {
     double clock_hz;
     double dram_bytes_per_s; /* INFINITY: ideal memory */
     sky_flexsa_energies energies;
-    bool search; /* sky_flexsa_best() for each unit's product, instead of the greedy tiling */
+    bool unit_lbufs; /* one set of local buffers for a flexible unit, instead of one per quarter */
+    bool search;     /* sky_flexsa_best() for each unit's product, instead of the greedy tiling */
     uint8_t swap_phases; /* bit 1 << phase: the search may transpose that phase's products */
 } sky_flexsa_machine;
 
@@ -140,6 +142,7 @@ typedef struct sky_flexsa_cost {
     int64_t greedy_cycles; /* what the paper's tiling takes; differs where machine.search is set */
     int64_t waves[SKY_FLEXSA_MODES];
     int64_t stationary_bytes, moving_bytes, output_bytes; /* global buffer, by operand */
+    int64_t copied_bytes;                                 /* as in sky_flexsa_run */
     int64_t sum_bytes;                                    /* output buffers */
     int64_t dram_bytes;
     double time_s; /* the larger of computing and memory, product by product */
@@ -180,11 +183,16 @@ void sky_flexsa_add_memory(const sky_flexsa_machine *m, const sky_flexsa_product
  * sum is 1. Whole numbers are rounded to nearest, halves up. */
 typedef struct sky_flexsa_mean {
     double macs, cycles, greedy_cycles, waves[SKY_FLEXSA_MODES];
-    double stationary_bytes, moving_bytes, output_bytes, sum_bytes, dram_bytes, time_s;
+    double stationary_bytes, moving_bytes, output_bytes, copied_bytes, sum_bytes, dram_bytes;
+    double time_s;
 } sky_flexsa_mean;
 void sky_flexsa_mean_add(sky_flexsa_mean *mean, const sky_flexsa_cost *c, double weight);
 sky_flexsa_cost sky_flexsa_mean_cost(const sky_flexsa_mean *mean);
 
+/* Local buffers. A byte that comes from the global buffer is written into a local one and read from it; sums
+ * are read and written once a wave. A flexible unit is built of four cores with their buffers: each has a
+ * quarter of the unit's, and a resting tile that several parts share lies in each one's. With unit_lbufs the
+ * unit has one large set instead, and each byte lies there once. */
 typedef struct sky_flexsa_energy {
     double mac_j, lbuf_j, gbuf_j, dram_j;
 } sky_flexsa_energy;

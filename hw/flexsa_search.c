@@ -98,16 +98,18 @@ static bool branch_m(search *s, sky_flexsa_tiling t, const side *n, const side *
 {
     bool orderly = true;
     const bool flat = (t.cuts & SKY_CUT_ROWS) && 2 * k->last <= s->u.rows;
-    const int64_t tail = (flat ? s->u.rows / 2 : s->u.rows) + n->last - 2;
-    const int64_t first_load = s->u.wide_load ? 1 : k->first;
+    const int64_t tail_least = (flat ? s->u.rows / 2 : s->u.rows) + n->last - 2;
     const int64_t m[3] = {s->g.m, (s->g.m + 1) / 2, (s->g.m + 3) / 4};
-    const int64_t streams = plus(first_load + tail, all_streams(m, n, k));
+    const int64_t streams = plus(s->u.wide_load ? 1 : k->first, all_streams(m, n, k));
     for (int64_t size = min64(s->u.stream_max, s->g.m); size > 0; size--) {
         const int64_t pieces = ceil_div(s->g.m, size), bytes = all_bytes(s, pieces, n->pieces);
-        const int64_t loads = plus(all_loads(s, pieces, n, k), 1 + tail);
-        if (loads > s->cycles || streams > s->cycles)
+        const int64_t loads = plus(all_loads(s, pieces, n, k), 1);
+        const int64_t least = max64(loads, streams);
+        if (plus(least, tail_least) > s->cycles)
             break; /* smaller pieces only load more often */
-        if (hopeless(s, max64(loads, streams), bytes))
+        const int64_t last = s->g.m - (pieces - 1) * size;
+        const int64_t tail = sky_flexsa_wave(&s->u, last, n->last, k->last).tail;
+        if (hopeless(s, plus(least, tail), bytes))
             continue;
         t.m = (int32_t)size;
         t.m_outer = false;

@@ -129,6 +129,15 @@ INLINED int64_t add_blocks(const sky_flexsa_unit *u, const cut *m, const cut *n,
     return cycles;
 }
 
+/* An edge's length, with that of pieces that fit half of the side counted twice: halves hold them both. */
+INLINED int64_t copied(int64_t all, const cut *c, int64_t side, bool halves)
+{
+    if (!halves)
+        return all;
+    return all + (2 * c->size <= side ? c->whole * c->size : 0) +
+           (2 * c->rest <= side ? c->rest : 0);
+}
+
 INLINED void add_tiled(const sky_flexsa_unit *u, sky_gemm g, const sky_flexsa_tiling *t,
                        int64_t times, sky_flexsa_run *sum)
 {
@@ -140,6 +149,9 @@ INLINED void add_tiled(const sky_flexsa_unit *u, sky_gemm g, const sky_flexsa_ti
     const int64_t results = times * g.m * g.n, depth = times * g.k;
     sum->cycles = max64(sum->cycles, cycles);
     sum->stationary_bytes += OPERAND_BYTES * m.pieces * g.n * depth;
+    sum->copied_bytes += OPERAND_BYTES * times * m.pieces *
+                         copied(g.n, &n, u->cols, (u->cuts & SKY_CUT_COLS) != 0) *
+                         copied(g.k, &k, u->rows, (u->cuts & SKY_CUT_ROWS) != 0);
     sum->moving_bytes += OPERAND_BYTES * n.pieces * g.m * depth;
     sum->output_bytes += SUM_BYTES * results;
     /* Each wave writes its sums and all but a block's first read them; leaving reads them once more. */

@@ -33,6 +33,7 @@ enum {
     P_DRAM_GB_S,
     P_GBUF_MIB,
     P_CLOCK_GHZ,
+    P_LBUFS,
     P_MAC_PJ,
     P_LBUF_PJ_BYTE,
     P_GBUF_PJ_BYTE,
@@ -74,6 +75,7 @@ static const char *const tilings[] = {"heuristic", "best", NULL};
 static const char *const swaps[] = {"none", "wgrad", "all", NULL};
 static const uint8_t swap_phases[] = {0, 1 << SKY_WGRAD,
                                       1 << SKY_FORWARD | 1 << SKY_DGRAD | 1 << SKY_WGRAD};
+static const char *const lbufs[] = {"core", "array", NULL};
 static const char *const depthwise[] = {"arrays", "elsewhere", NULL};
 static const char *const whens[] = {
     [SKY_PRUNED_MEAN] = "mean", [SKY_PRUNED_FIRST] = "first", [SKY_PRUNED_LAST] = "last", NULL};
@@ -147,6 +149,8 @@ static const sky_param params[N_PARAMS] = {
     [P_DRAM_GB_S] = REAL("dram_gb_s", "GB/s", 270, 0.001, 1e6, "bandwidth, unless memory is ideal"),
     [P_GBUF_MIB] = REAL("gbuf_mib", "MiB", 10, 0.125, 4096, "global buffer"),
     [P_CLOCK_GHZ] = REAL("clock_ghz", "GHz", 0.7, 0.001, 100, "clock of the arrays"),
+    [P_LBUFS] = TEXT("lbufs", "core", lbufs,
+                     "a flexible array's local buffers: a set in each quarter, or one for all"),
     [P_MAC_PJ] = ENERGY("mac_pj", "pJ", "multiplying and adding"),
     [P_LBUF_PJ_BYTE] = ENERGY("lbuf_pj_byte", "pJ/B", "a byte of a buffer beside an array"),
     [P_GBUF_PJ_BYTE] = ENERGY("gbuf_pj_byte", "pJ/B", "a byte of the global buffer"),
@@ -305,6 +309,7 @@ static point point_of(const sky_value *p)
     x.machine.clock_hz = p[P_CLOCK_GHZ].f * 1e9;
     x.machine.dram_bytes_per_s =
         choice(memories, p[P_MEMORY].s) == 0 ? INFINITY : p[P_DRAM_GB_S].f * 1e9;
+    x.machine.unit_lbufs = choice(lbufs, p[P_LBUFS].s) == 1;
     x.machine.energies = (sky_flexsa_energies){.mac_pj = p[P_MAC_PJ].f,
                                                .lbuf_pj_per_byte = p[P_LBUF_PJ_BYTE].f,
                                                .gbuf_pj_per_byte = p[P_GBUF_PJ_BYTE].f,
@@ -324,8 +329,11 @@ typedef struct loaded {
     sky_flexsa_product *products;
     int32_t n_products, cap;
     sky_flexsa_cost sum;
-    point of;         /* whose arrays they are */
-    uint64_t version; /* of net; 0: there are none */
+    point of;             /* whose arrays they are */
+    uint64_t version;     /* of net; 0: there are none */
+    sky_flexsa_cost last; /* of the point before, and what it was of; 0: there is none */
+    point last_of;
+    uint64_t last_loads;
 } loaded;
 
 static sky_err load(loaded *l, sky_job_ctx *ctx, const sky_value *p, sky_error *e)
@@ -392,8 +400,15 @@ static sky_flexsa_cost evaluate_stage(const point *x, loaded *l, int32_t stage)
     return sum;
 }
 
+static bool same_memory(const point *a, const point *b)
+{
+    const sky_flexsa_machine *x = &a->machine, *y = &b->machine;
+    return x->gbuf_bytes == y->gbuf_bytes && x->clock_hz == y->clock_hz &&
+           x->dram_bytes_per_s == y->dram_bytes_per_s;
+}
+
 /* The mean step of the stages that count; whole numbers are rounded to nearest. */
-static sky_flexsa_cost evaluate(const point *x, loaded *l)
+static sky_flexsa_cost evaluate_mean(const point *x, loaded *l)
 {
     const sky_pruned *net = &l->net;
     if (net->n_stages == 1)
@@ -404,6 +419,16 @@ static sky_flexsa_cost evaluate(const point *x, loaded *l)
         sky_flexsa_mean_add(&mean, &c, sky_pruned_weight(net, i));
     }
     return sky_flexsa_mean_cost(&mean);
+}
+
+static sky_flexsa_cost evaluate(const point *x, loaded *l)
+{
+    if (l->last_loads == l->net.loads && same_arrays(&l->last_of, x) && same_memory(&l->last_of, x))
+        return l->last; /* energies at most differ */
+    l->last = evaluate_mean(x, l);
+    l->last_of = *x;
+    l->last_loads = l->net.loads;
+    return l->last;
 }
 
 static void put(sky_column *out, size_t i, const point *x, const sky_flexsa_cost *c)

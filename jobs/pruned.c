@@ -76,6 +76,7 @@ sky_err sky_pruned_load(sky_pruned *p, sky_job_ctx *ctx, const sky_pruned_spec *
     }
     if (!same_trace || p->spec.width != s->width)
         p->stage = -1;
+    p->loads += p->stage == -1 || p->spec.when != s->when;
     p->spec = *s;
     const int32_t all = p->trace ? p->trace->n_stages : 1;
     p->first_stage = s->when == SKY_PRUNED_LAST ? all - 1 : 0;

@@ -31,6 +31,7 @@ typedef struct sky_pruned {
     sky_conv_shape *convs;         /* of the stage that was asked for last */
     int32_t n_convs;
     uint64_t version; /* grows whenever convs changes */
+    uint64_t loads;   /* grows whenever sky_pruned_load() changes something */
     /* Private. */
     sky_pruned_spec spec;
     const sky_trace *trace;

@@ -113,6 +113,7 @@ static void add_wave(void *arg, const ref_wave *w)
     }
     x->run.waves[w->mode]++;
     x->run.stationary_bytes += 2 * w->k * w->n;
+    x->run.copied_bytes += n * 2 * w->k * w->n;
     x->run.moving_bytes += 2 * w->m * w->k;
     x->run.sum_bytes += 2 * 4 * w->m * w->n;
     if (w->k0 == 0)
@@ -143,6 +144,7 @@ static void add_part(sky_flexsa_run *sum, const sky_flexsa_run *r)
     for (int i = 0; i < SKY_FLEXSA_MODES; i++)
         sum->waves[i] += r->waves[i];
     sum->stationary_bytes += r->stationary_bytes;
+    sum->copied_bytes += r->copied_bytes;
     sum->moving_bytes += r->moving_bytes;
     sum->output_bytes += r->output_bytes;
     sum->sum_bytes += r->sum_bytes;

@@ -219,6 +219,7 @@ static void expect_same(const sky_flexsa_run *got, const sky_flexsa_run *want, c
     cr_assert_eq(memcmp(got->waves, want->waves, sizeof got->waves), 0, "%s, case %d: waves", what,
                  i);
     cr_assert_eq(got->stationary_bytes, want->stationary_bytes, "%s, case %d", what, i);
+    cr_assert_eq(got->copied_bytes, want->copied_bytes, "%s, case %d", what, i);
     cr_assert_eq(got->moving_bytes, want->moving_bytes, "%s, case %d", what, i);
     cr_assert_eq(got->output_bytes, want->output_bytes, "%s, case %d", what, i);
     cr_assert_eq(got->sum_bytes, want->sum_bytes, "%s, case %d", what, i);
@@ -291,11 +292,13 @@ Test(flexsa, layer_equals_the_walk)
         for (int k = 0; k < SKY_FLEXSA_MODES; k++)
             want.waves[k] *= times;
         want.stationary_bytes *= times;
+        want.copied_bytes *= times;
         want.moving_bytes *= times;
         want.output_bytes *= times;
         want.sum_bytes *= times;
         sky_flexsa_run run = {.cycles = got.cycles,
                               .stationary_bytes = got.stationary_bytes,
+                              .copied_bytes = got.copied_bytes,
                               .moving_bytes = got.moving_bytes,
                               .output_bytes = got.output_bytes,
                               .sum_bytes = got.sum_bytes};
@@ -544,6 +547,13 @@ Test(flexsa, energies_can_be_given)
     cr_assert_eq(same.lbuf_j, table.lbuf_j);
     m.energies.lbuf_pj_per_byte = 5;
     const sky_flexsa_energy dear = sky_flexsa_energy_of(&m, &c);
-    const double bytes = (double)(2 * (c.stationary_bytes + c.moving_bytes) + c.sum_bytes);
+    double bytes = (double)(2 * (c.copied_bytes + c.moving_bytes) + c.sum_bytes);
     cr_assert_float_eq(dear.lbuf_j, bytes * 5e-12, 1e-12 * dear.lbuf_j);
+    m.unit_lbufs = true;
+    const sky_flexsa_energy one_set = sky_flexsa_energy_of(&m, &c);
+    bytes = (double)(2 * (c.stationary_bytes + c.moving_bytes) + c.sum_bytes);
+    cr_assert_float_eq(one_set.lbuf_j, bytes * 5e-12, 1e-12 * one_set.lbuf_j);
+    m.energies.lbuf_pj_per_byte = 0; /* buffers four times as large cost twice as much a byte */
+    const sky_flexsa_energy large = sky_flexsa_energy_of(&m, &c);
+    cr_assert_gt(large.lbuf_j, table.lbuf_j);
 }

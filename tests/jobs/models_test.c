@@ -171,6 +171,13 @@ Test(models, flexsa_rows_are_independent)
         "network=resnet18",
         "width_kept=0.5 batch=7 memory=hbm2",
         "width_kept=0.37 phase=wgrad",
+        "width_kept=0.37 phase=wgrad gbuf_mib=0.5 memory=hbm2",
+        "pruned=0.4",
+        "pruned=0.4 mac_pj=1",
+        "pruned=0.4 gbuf_mib=0.25",
+        "pruned=0.4 trace_at=last",
+        "pruned=0.4 trace_at=last phase=wgrad",
+        "pruned=0.4 trace_at=last phase=wgrad depthwise=elsewhere",
     };
     enum { N = sizeof points / sizeof *points };
     batch all, one;
