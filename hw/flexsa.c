@@ -70,7 +70,8 @@ static int64_t at_least(const sky_flexsa_machine *m, sky_gemm g, axis a)
 }
 
 /* A group's units share a product along the axis that is fastest (of equals: m, n, k): the rigid baseline
- * gets the benefit. An axis whose lower bound is no better than what is found is not tried. */
+ * gets the benefit. The axis of the least lower bound is tried first, so that the others' bounds mostly rule
+ * them out. */
 static void add_group(const work *w, sky_gemm g, int64_t times, sky_flexsa_run *sum)
 {
     const sky_flexsa_machine *m = w->machine;
@@ -78,15 +79,22 @@ static void add_group(const work *w, sky_gemm g, int64_t times, sky_flexsa_run *
         add_unit(w, g, times, sum);
         return;
     }
+    const int64_t bound[] = {at_least(m, g, AXIS_M), at_least(m, g, AXIS_N),
+                             at_least(m, g, AXIS_K)};
+    axis first = bound[AXIS_N] < bound[AXIS_M] ? AXIS_N : AXIS_M;
+    first = bound[AXIS_K] < bound[first] ? AXIS_K : first;
     sky_flexsa_run best = {0};
-    add_split(w, g, AXIS_M, m->units, add_unit, &best);
-    for (axis a = AXIS_N; a <= AXIS_K; a++) {
-        if (at_least(m, g, a) >= best.cycles)
+    add_split(w, g, first, m->units, add_unit, &best);
+    axis found = first;
+    for (axis a = AXIS_M; a <= AXIS_K; a++) {
+        if (a == first || bound[a] > best.cycles || (bound[a] == best.cycles && a > found))
             continue;
         sky_flexsa_run r = {0};
         add_split(w, g, a, m->units, add_unit, &r);
-        if (r.cycles < best.cycles)
+        if (r.cycles < best.cycles || (r.cycles == best.cycles && a < found)) {
             best = r;
+            found = a;
+        }
     }
     sum->cycles = max64(sum->cycles, best.cycles);
     for (int i = 0; i < SKY_FLEXSA_MODES; i++)
