@@ -80,8 +80,8 @@ static const char *const depthwise[] = {"arrays", "elsewhere", NULL};
 static const char *const whens[] = {
     [SKY_PRUNED_MEAN] = "mean", [SKY_PRUNED_FIRST] = "first", [SKY_PRUNED_LAST] = "last", NULL};
 
-/* The search for the best tiling looks at every size of pieces: up to this edge, milliseconds a network. */
-enum { SEARCH_EDGE_MAX = 256 };
+/* The search for the best tiling looks at every size of pieces: up to this edge, a second or so a network. */
+enum { SEARCH_EDGE_MAX = 512 };
 
 static int choice(const char *const *list, const char *text)
 {

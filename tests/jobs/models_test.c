@@ -308,7 +308,7 @@ Test(models, flexsa_refuses_combinations)
     expect_refused("organisation=1g1c", SKY_EINVAL, "4G4C");
     expect_refused("organisation=999G1C", SKY_ELIMIT, "256");
     expect_refused("organisation=1G1F core_rows=31 core_cols=64", SKY_EINVAL, "31 x 64");
-    expect_refused("tiling=best array=512", SKY_ELIMIT, "256 x 256");
+    expect_refused("tiling=best array=1024", SKY_ELIMIT, "512 x 512");
     expect_refused("trace=x.trace pruned=0.5", SKY_EINVAL, "give one");
     expect_refused("width_kept=0.5 pruned=0.5", SKY_EINVAL, "width_kept");
     expect_refused("pruned=1", SKY_EINVAL, "pruned");
