@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/rng.h"
 #include "hw/network.h"
 #include "jobs/registry.h"
 
@@ -194,6 +195,92 @@ Test(models, flexsa_rows_are_independent)
                       got = sky_column_get(&all.metrics[m], i);
             cr_assert(sky_value_equal(&want, &got), "%s: %s", points[i],
                       one.job->d.metrics[m].name);
+        }
+        sky_arena_free(&one.arena);
+    }
+    sky_arena_free(&all.arena);
+}
+
+/* The same on a random walk that changes one parameter at a time: whatever neighbours share is right. */
+Test(models, flexsa_neighbours_share_what_is_equal, .timeout = 60)
+{
+    static const char *const changes[] = {
+        "network=resnet18",
+        "network=resnet20",
+        "width_kept=0.5 pruned=0",
+        "width_kept=0.8 pruned=0",
+        "width_kept=1 pruned=0.3",
+        "width_kept=1 pruned=0.4",
+        "trace_seed=1",
+        "trace_seed=2",
+        "pruned_spread=0.9",
+        "trace_at=last",
+        "trace_at=mean",
+        "batch=3",
+        "batch=16",
+        "phase=wgrad",
+        "phase=training",
+        "phase=dgrad",
+        "organisation=1G1F",
+        "organisation=4G1F",
+        "organisation=1G4C",
+        "array=64",
+        "array=128",
+        "core_cols=48",
+        "core_cols=0",
+        "core_rows=32",
+        "core_rows=0",
+        "stream_ratio=1",
+        "stream_ratio=2",
+        "loads=wide",
+        "loads=rowwise",
+        "tiling=best",
+        "tiling=heuristic",
+        "swap=all",
+        "swap=none",
+        "memory=hbm2",
+        "memory=ideal",
+        "dram_gb_s=40",
+        "dram_gb_s=270",
+        "gbuf_mib=0.25",
+        "gbuf_mib=10",
+        "clock_ghz=1.3",
+        "clock_ghz=0.7",
+        "mac_pj=1",
+        "gbuf_pj_byte=3",
+        "lbufs=array",
+        "lbufs=core",
+        "depthwise=elsewhere",
+    };
+    enum { ROWS = 250, CHANGES = sizeof changes / sizeof *changes };
+    sky_rng rng;
+    const char *seed = getenv("SKY_TEST_SEED");
+    sky_rng_init(&rng, seed ? strtoull(seed, NULL, 0) : 5, 0);
+    batch all, one;
+    open_batch(&all, "flexsa", ROWS);
+    for (size_t p = 0; p < all.job->d.n_params; p++) {
+        for (size_t i = 0; i < ROWS; i++)
+            sky_column_set(&all.params[p], i, &all.job->d.params[p].def);
+    }
+    for (size_t i = 0; i < ROWS; i++) {
+        for (size_t p = 0; i > 0 && p < all.job->d.n_params; p++) {
+            const sky_value before = sky_column_get(&all.params[p], i - 1);
+            sky_column_set(&all.params[p], i, &before);
+        }
+        set(&all, i, i == 0 ? "network=resnet20" : changes[sky_rng_below(&rng, CHANGES)]);
+    }
+    run(&all);
+    for (size_t i = 0; i < ROWS; i++) {
+        open_batch(&one, "flexsa", 1);
+        for (size_t p = 0; p < all.job->d.n_params; p++) {
+            const sky_value v = sky_column_get(&all.params[p], i);
+            sky_column_set(&one.params[p], 0, &v);
+        }
+        run(&one);
+        for (size_t m = 0; m < one.job->d.n_metrics; m++) {
+            sky_value want = sky_column_get(&one.metrics[m], 0),
+                      got = sky_column_get(&all.metrics[m], i);
+            cr_assert(sky_value_equal(&want, &got), "row %zu: %s", i, one.job->d.metrics[m].name);
         }
         sky_arena_free(&one.arena);
     }
