@@ -251,8 +251,13 @@ Test(models, flexsa_neighbours_share_what_is_equal, .timeout = 60)
         "lbufs=array",
         "lbufs=core",
         "depthwise=elsewhere",
+        "depthwise=arrays",
+        "pruned_spread=0.2",
+        "network=mobilenet_v1",
+        "mac_pj=0",
+        "gbuf_pj_byte=0",
     };
-    enum { ROWS = 250, CHANGES = sizeof changes / sizeof *changes };
+    enum { ROWS = 500, CHANGES = sizeof changes / sizeof *changes };
     sky_rng rng;
     const char *seed = getenv("SKY_TEST_SEED");
     sky_rng_init(&rng, seed ? strtoull(seed, NULL, 0) : 5, 0);
