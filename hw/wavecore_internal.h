@@ -1,0 +1,84 @@
+/* What the hw/wavecore files share. */
+#ifndef SKY_HW_WAVECORE_INTERNAL_H
+#define SKY_HW_WAVECORE_INTERNAL_H
+
+#include "hw/wavecore.h"
+
+/* The three products of a convolution under one sub-batch size. */
+typedef struct sky__wavecore_products {
+    int64_t macs, cycles, stationary_bytes, moving_bytes, sum_bytes, out_bytes;
+} sky__wavecore_products;
+
+typedef struct sky__wavecore_memo {
+    int32_t batch, sub_batch; /* that it is of; 0: of nothing */
+    bool double_buffered;
+    int32_t array, stream_max, dw_bytes;
+    sky__wavecore_products forward, backward;
+} sky__wavecore_memo;
+
+/* Bytes of a unit that depend on the groups: on iterations, and on where groups begin. */
+typedef struct sky__wavecore_unit_cost {
+    int64_t bytes[2][2];   /* without weights; [a group begins here][a group ends here] */
+    int64_t per_iteration; /* of weights */
+    int64_t before,
+        per_iteration_before; /* bytes[0][0], per_iteration: sums over the units before */
+    int32_t iterations;       /* that it needs for itself */
+} sky__wavecore_unit_cost;
+
+/* One per unit: best way for all units before it, in dynamic programming. */
+typedef struct sky__wavecore_best {
+    int64_t bytes;
+    int32_t from;
+} sky__wavecore_best;
+
+struct sky__wavecore_work {
+    sky__wavecore_unit_cost *unit_cost;
+    sky__wavecore_best *best; /* n_units + 1 */
+    sky_wavecore_group *greedy, *optimal;
+    bool *live;
+    int32_t *group_of; /* of each unit, in the schedule */
+    int32_t *shape;    /* of each of convs: the first of the same shape */
+    sky__wavecore_memo *memo;
+    /* graph only */
+    int32_t *unit_of_layer, *op_of_layer, *users, *stack, *storage;
+    int64_t *change;
+    bool *done;
+    int32_t layers_cap, edges_cap;
+};
+
+/* What decides an operation's traffic besides the network. */
+typedef struct sky__wavecore_place {
+    bool live, live_before, live_after; /* its unit, and the units before and after it */
+    bool begins, ends;                  /* its unit is the first, the last of a group */
+    bool none;                          /* nothing ever stays on chip */
+    int64_t room;                       /* elements of one sample that the buffer holds */
+    int32_t norm_passes;
+} sky__wavecore_place;
+
+/* Elements of one sample, in the order of sky_wavecore_cause, up to GRAD_WRITE. */
+typedef struct sky__wavecore_counts {
+    int64_t of[SKY_WAVECORE_GRAD_WRITE + 1];
+} sky__wavecore_counts;
+
+sky__wavecore_counts sky__wavecore_count(const sky_wavecore_net *w, int32_t op,
+                                         const sky__wavecore_place *p);
+/* The place of a unit's operations if groups begin and end as given. */
+sky__wavecore_place sky__wavecore_place_of(const sky_wavecore_net *w, const sky_wavecore_machine *m,
+                                           const bool *live, int32_t unit, bool begins, bool ends);
+/* Whether an operation's operands fit the buffer, so that each is read once. */
+static inline bool sky__wavecore_fits(const sky_wavecore_op *op, const sky__wavecore_place *p)
+{
+    return p->live || (!p->none && op->footprint <= p->room);
+}
+
+/* The forward product, and the two backward ones, of a convolution; memoised in w. */
+void sky__wavecore_products_of(const sky_wavecore_net *w, const sky_wavecore_machine *m,
+                               int32_t conv, int32_t sub_batch, sky__wavecore_products *forward,
+                               sky__wavecore_products *backward);
+
+static inline int64_t sky__ceil_div(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+#endif
