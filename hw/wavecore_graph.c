@@ -161,6 +161,9 @@ static bool is_fused(const builder *b, int32_t i)
     const sky_layer *l = layer(b, i);
     if (!b->fuse || l->kind != SKY_LAYER_ACTIVATION || b->k->users[l->input[0]] != 1)
         return false;
+    /* Else its readers could be two units away. */
+    if (l->input[0] != i - 1 && b->k->unit_of_layer[l->input[0]] != b->k->unit_of_layer[i])
+        return false;
     const sky_layer_kind kind = layer(b, l->input[0])->kind;
     return kind == SKY_LAYER_CONV || kind == SKY_LAYER_LINEAR || kind == SKY_LAYER_MATMUL ||
            kind == SKY_LAYER_NORM || kind == SKY_LAYER_ADD;
@@ -321,7 +324,9 @@ static sky_err add_op(builder *b, int32_t i, const int32_t *conv_of_layer)
         set_conv(w, op, conv_of_layer[i], l);
     const bool in_place = op->kind == SKY_WAVECORE_ACTIVATION || op->kind == SKY_WAVECORE_ADD ||
                           op->kind == SKY_WAVECORE_COPY;
-    op->footprint = in_place ? op->out : op->in + op->out;
+    op->footprint = !in_place                                           ? op->in + op->out
+                    : op->kind == SKY_WAVECORE_COPY && op->in > op->out ? op->in
+                                                                        : op->out;
     return SKY_OK;
 }
 
@@ -476,77 +481,6 @@ static void set_units(sky_wavecore_net *w)
     }
 }
 
-/* --- what a unit holds at once --- */
-
-/* Storage of the tensors of one unit: tensors that share one have one root, which is live from an operation to
- * another. */
-typedef struct lives {
-    sky_wavecore_net *w;
-    int32_t *root, *from, *to; /* by tensor */
-    int64_t *change;           /* of what is live, by operation of the unit */
-    int32_t first, last;       /* operations */
-    bool holds;                /* a concatenation ends it: input and output are there throughout */
-} lives;
-
-static void begin_life(lives *x, int32_t t, int32_t from, int32_t to)
-{
-    x->root[t] = t;
-    x->from[t] = from;
-    x->to[t] = to;
-}
-
-/* The input whose storage the output takes over, or -1: one that is read for the last time. */
-static int32_t taken_over(const lives *x, int32_t o)
-{
-    const sky_wavecore_op *op = &x->w->ops[o];
-    int32_t best = -1;
-    if (op->kind != SKY_WAVECORE_ACTIVATION && op->kind != SKY_WAVECORE_ADD)
-        return -1;
-    for (int32_t i = 0; i < op->n_inputs; i++) {
-        const int32_t t = x->w->inputs[op->first_input + i];
-        const sky_wavecore_tensor *in = &x->w->tensors[t];
-        const bool held = x->holds && in->producer < x->first;
-        if (in->last_use == o && in->size == op->out && !held &&
-            (best < 0 || in->producer > x->w->tensors[best].producer))
-            best = t;
-    }
-    return best;
-}
-
-static void add_lives(lives *x, int32_t o)
-{
-    const sky_wavecore_net *w = x->w;
-    const sky_wavecore_op *op = &w->ops[o];
-    for (int32_t i = 0; i < op->n_inputs; i++) {
-        const int32_t t = w->inputs[op->first_input + i];
-        const sky_wavecore_tensor *in = &w->tensors[t];
-        if (in->producer >= x->first || in->first_use != o)
-            continue;
-        const bool source = in->producer < 0;
-        begin_life(x, t, source && !x->holds ? o : x->first, x->holds ? x->last : in->last_use);
-    }
-    const sky_wavecore_tensor *out = &w->tensors[o];
-    const bool inside = out->last_use >= 0 && out->last_use <= x->last;
-    const bool leaves = out->last_use > x->last;
-    const int32_t to = inside ? out->last_use : leaves ? x->last : o;
-    begin_life(x, o, leaves && x->holds ? x->first : o, to);
-    const int32_t over = taken_over(x, o);
-    if (over < 0)
-        return;
-    const int32_t root = x->root[over];
-    x->root[o] = root;
-    x->from[root] = x->from[o] < x->from[root] ? x->from[o] : x->from[root];
-    x->to[root] = to > x->to[root] ? to : x->to[root];
-}
-
-static void count_lives(lives *x, int32_t t)
-{
-    if (x->root[t] != t)
-        return;
-    x->change[x->from[t] - x->first] += x->w->tensors[t].size;
-    x->change[x->to[t] + 1 - x->first] -= x->w->tensors[t].size;
-}
-
 static bool ends_in_concat(const builder *b, const sky_wavecore_unit *u)
 {
     const sky_wavecore_net *w = b->w;
@@ -555,47 +489,6 @@ static bool ends_in_concat(const builder *b, const sky_wavecore_unit *u)
     while (i + 1 < b->net->n_layers && b->k->unit_of_layer[i + 1] == unit)
         i++;
     return layer(b, i)->kind == SKY_LAYER_CONCAT;
-}
-
-static void set_live_footprint(builder *b, sky_wavecore_unit *u)
-{
-    sky_wavecore_net *w = b->w;
-    const int32_t cap = b->k->layers_cap;
-    lives x = {.w = w,
-               .root = b->k->storage,
-               .from = b->k->storage + cap,
-               .to = b->k->storage + 2 * (ptrdiff_t)cap,
-               .change = b->k->change,
-               .first = u->first_op,
-               .last = u->first_op + u->n_ops - 1,
-               .holds = ends_in_concat(b, u)};
-    memset(x.change, 0, ((size_t)u->n_ops + 1) * sizeof *x.change);
-    for (int32_t o = x.first; o <= x.last; o++)
-        add_lives(&x, o);
-    for (int32_t o = x.first; o <= x.last; o++) {
-        const sky_wavecore_op *op = &w->ops[o];
-        for (int32_t i = 0; i < op->n_inputs; i++) {
-            const int32_t t = w->inputs[op->first_input + i];
-            if (w->tensors[t].producer < x.first && w->tensors[t].first_use == o)
-                count_lives(&x, t);
-        }
-        count_lives(&x, o);
-    }
-    int64_t live = 0;
-    for (int32_t o = x.first; o <= x.last; o++) {
-        const sky_wavecore_op *op = &w->ops[o];
-        live += x.change[o - x.first];
-        /* A norm's backward pass has its input beside the gradients; the input's gradient replaces the
-         * output's, unless others have begun it already. */
-        int64_t more = 0;
-        if (op->kind == SKY_WAVECORE_NORM)
-            for (int32_t i = 0; i < op->n_inputs; i++) {
-                const sky_wavecore_tensor *in = &w->tensors[w->inputs[op->first_input + i]];
-                more += in->last_use != o ? in->size : 0;
-            }
-        if (live + more > u->live_footprint)
-            u->live_footprint = live + more;
-    }
 }
 
 /* --- shapes that repeat --- */
@@ -673,7 +566,8 @@ sky_err sky_wavecore_prepare(sky_wavecore_net *w, const sky_network *net, const 
         return err;
     set_units(w);
     for (int32_t u = 0; u < w->n_units; u++)
-        set_live_footprint(&b, &w->units[u]);
+        w->units[u].live_footprint =
+            sky__wavecore_live_footprint(w, &w->units[u], ends_in_concat(&b, &w->units[u]));
     find_repeats(w);
     return SKY_OK;
 }

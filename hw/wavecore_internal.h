@@ -71,6 +71,9 @@ static inline bool sky__wavecore_fits(const sky_wavecore_op *op, const sky__wave
     return p->live || (!p->none && op->footprint <= p->room);
 }
 
+/* holds: what enters and leaves the unit is there throughout. The units before it are done. */
+int64_t sky__wavecore_live_footprint(sky_wavecore_net *w, const sky_wavecore_unit *u, bool holds);
+
 /* The forward product, and the two backward ones, of a convolution; memoised in w. */
 void sky__wavecore_products_of(const sky_wavecore_net *w, const sky_wavecore_machine *m,
                                int32_t conv, int32_t sub_batch, sky__wavecore_products *forward,
