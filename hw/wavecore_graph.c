@@ -524,7 +524,7 @@ static sky_err check_size(const sky_wavecore_net *w, sky_error *e)
 {
     double elements = 0;
     for (int32_t o = 0; o < w->n_ops; o++)
-        elements += (double)w->ops[o].in + (double)w->ops[o].out;
+        elements += (double)w->ops[o].in + (double)w->ops[o].out + (double)w->ops[o].vector_fwd;
     const double most = (double)(INT64_C(1) << 40);
     if (elements > most || (double)w->params > most)
         return sky_fail(e, SKY_ELIMIT,
