@@ -43,40 +43,40 @@ static void add_products(const sky__wavecore_products *p, sky_wavecore_cost *out
     out->buffer_bytes += p->stationary_bytes + p->moving_bytes + p->out_bytes;
 }
 
-void sky_wavecore_op_cost(const sky_wavecore_net *w, const sky_wavecore_machine *m,
-                          const sky_wavecore_schedule *s, int32_t op, sky_wavecore_cost *out)
+/* An operation of a group, in its place. */
+static void op_cost(const sky_wavecore_net *w, const sky_wavecore_machine *m,
+                    const sky_wavecore_group *g, const sky__wavecore_place *p, int32_t op,
+                    sky_wavecore_cost *out)
 {
     const sky_wavecore_op *o = &w->ops[op];
-    *out = (sky_wavecore_cost){.bytes = sky_wavecore_op_bytes(w, m, s, op)};
+    *out = (sky_wavecore_cost){0};
+    sky__wavecore_op_bytes(w, m, p, g->iterations, op, &out->bytes);
     const int64_t all = sky_wavecore_total(&out->bytes);
     out->forward_bytes = forward_part(&out->bytes);
     if (o->kind == SKY_WAVECORE_NORM)
         for (int i = 0; i <= SKY_WAVECORE_GRAD_WRITE; i++)
             out->norm_bytes += out->bytes.of[i];
-    int64_t forward_cycles = 0;
+    int64_t forward_busy = 0;
     if (o->conv >= 0) {
-        sky__wavecore_products forward, backward;
-        const int32_t sub_batch = s->groups[s->group_of[o->unit]].sub_batch;
-        sky__wavecore_products_of(w, m, o->conv, sub_batch, &forward, &backward);
-        add_products(&forward, out);
-        add_products(&backward, out);
-        forward_cycles = forward.cycles;
+        const sky__wavecore_memo *memo = sky__wavecore_products_of(w, m, o->conv, g->sub_batch);
+        add_products(&memo->forward, out);
+        add_products(&memo->backward, out);
+        forward_busy = memo->forward.cycles;
     }
-    const int64_t times = o->kind == SKY_WAVECORE_NORM ? m->norm_passes : 1;
-    const int64_t lanes = m->vector_lanes, samples = m->batch;
-    const int64_t forward_ops = samples * times * o->vector_fwd;
-    const int64_t backward_ops = samples * times * o->vector_bwd;
-    const int64_t forward_vector = sky__ceil_div(forward_ops, lanes);
-    out->vector_ops = forward_ops + backward_ops;
-    out->vector_cycles = forward_vector + sky__ceil_div(backward_ops, lanes);
-    if (out->vector_ops > 0) {
-        const int64_t results = (forward_ops > 0 ? o->out : 0) + (backward_ops > 0 ? o->in : 0);
-        out->buffer_bytes += (out->vector_ops + samples * results) * SKY_WAVECORE_WORD_BYTES;
+    if (o->vector_fwd > 0) {
+        const int64_t times = o->kind == SKY_WAVECORE_NORM ? m->norm_passes : 1;
+        const int64_t forward_ops = m->batch * times * o->vector_fwd;
+        const int64_t backward_ops = m->batch * times * o->vector_bwd;
+        const int64_t forward_cycles = sky__ceil_div(forward_ops, m->vector_lanes);
+        const int64_t results = o->out + (backward_ops > 0 ? o->in : 0);
+        out->vector_ops = forward_ops + backward_ops;
+        out->vector_cycles = forward_cycles + sky__ceil_div(backward_ops, m->vector_lanes);
+        out->buffer_bytes += (out->vector_ops + m->batch * results) * SKY_WAVECORE_WORD_BYTES;
+        forward_busy += forward_cycles;
     }
     out->buffer_bytes += all;
 
     const double s_per_cycle = 1 / m->clock_hz, s_per_byte = m->cores / m->dram_bytes_per_s;
-    const int64_t forward_busy = forward_cycles + forward_vector;
     const int64_t busy = out->conv_cycles + out->vector_cycles;
     out->conv_s = (double)out->conv_cycles * s_per_cycle;
     out->vector_s = (double)out->vector_cycles * s_per_cycle;
@@ -85,6 +85,14 @@ void sky_wavecore_op_cost(const sky_wavecore_net *w, const sky_wavecore_machine 
         max((double)forward_busy * s_per_cycle, (double)out->forward_bytes * s_per_byte);
     out->time_s = out->forward_s + max((double)(busy - forward_busy) * s_per_cycle,
                                        (double)(all - out->forward_bytes) * s_per_byte);
+}
+
+void sky_wavecore_op_cost(const sky_wavecore_net *w, const sky_wavecore_machine *m,
+                          const sky_wavecore_schedule *s, int32_t op, sky_wavecore_cost *out)
+{
+    const int32_t unit = w->ops[op].unit;
+    const sky__wavecore_place p = sky__wavecore_place_in(w, m, s, unit);
+    op_cost(w, m, &s->groups[s->group_of[unit]], &p, op, out);
 }
 
 static void add_cost(sky_wavecore_cost *sum, const sky_wavecore_cost *c)
@@ -112,10 +120,14 @@ void sky_wavecore_step(const sky_wavecore_net *w, const sky_wavecore_machine *m,
                        const sky_wavecore_schedule *s, sky_wavecore_cost *out)
 {
     *out = (sky_wavecore_cost){0};
-    for (int32_t o = 0; o < w->n_ops; o++) {
-        sky_wavecore_cost c;
-        sky_wavecore_op_cost(w, m, s, o, &c);
-        add_cost(out, &c);
+    for (int32_t u = 0; u < w->n_units; u++) {
+        const sky_wavecore_unit *unit = &w->units[u];
+        const sky__wavecore_place p = sky__wavecore_place_in(w, m, s, u);
+        for (int32_t o = unit->first_op; o < unit->first_op + unit->n_ops; o++) {
+            sky_wavecore_cost c;
+            op_cost(w, m, &s->groups[s->group_of[u]], &p, o, &c);
+            add_cost(out, &c);
+        }
     }
     if (m->overlap_step)
         out->time_s = max(max(out->conv_s, out->vector_s), out->dram_s);

@@ -186,10 +186,6 @@ typedef struct sky_wavecore_schedule {
  * fit pass their operands through DRAM. */
 sky_wavecore_schedule sky_wavecore_plan(const sky_wavecore_net *w, const sky_wavecore_machine *m);
 
-/* The bytes of one operation in one step on one core, under a schedule. */
-sky_wavecore_bytes sky_wavecore_op_bytes(const sky_wavecore_net *w, const sky_wavecore_machine *m,
-                                         const sky_wavecore_schedule *s, int32_t op);
-
 /* --- time --- */
 
 typedef struct sky_wavecore_run {

@@ -6,10 +6,14 @@
 
 #include "hw/wavecore_internal.h"
 
-static void add_counts(int64_t *sum, const sky__wavecore_counts *c)
+static int64_t count(const sky_wavecore_net *w, int32_t op, const sky__wavecore_place *p)
 {
+    sky__wavecore_counts c;
+    int64_t sum = 0;
+    sky__wavecore_count(w, op, p, &c);
     for (int i = 0; i <= SKY_WAVECORE_GRAD_WRITE; i++)
-        *sum += c->of[i];
+        sum += c.of[i];
+    return sum;
 }
 
 /* Whether the operation's traffic depends on its unit's being the first or last of a group. */
@@ -33,19 +37,18 @@ static void count_unit(const sky_wavecore_net *w, const sky_wavecore_machine *m,
     sky__wavecore_unit_cost *c = &w->work->unit_cost[unit];
     int64_t elements[2][2] = {{0}}, inside = 0;
     sky__wavecore_place p[2][2];
-    for (int begins = 0; begins < 2; begins++)
-        for (int ends = 0; ends < 2; ends++)
-            p[begins][ends] = sky__wavecore_place_of(w, m, live, unit, begins, ends);
+    for (int i = 0; i < 4; i++) {
+        p[i / 2][i % 2] = i == 0 ? sky__wavecore_place_of(w, m, live, unit) : p[0][0];
+        p[i / 2][i % 2].begins = i / 2;
+        p[i / 2][i % 2].ends = i % 2;
+    }
     for (int32_t o = u->first_op; o < u->first_op + u->n_ops; o++) {
-        if (!touches(w, u, o)) {
-            const sky__wavecore_counts n = sky__wavecore_count(w, o, &p[0][0]);
-            add_counts(&inside, &n);
+        if (p[0][0].none || !touches(w, u, o)) {
+            inside += count(w, o, &p[0][0]);
             continue;
         }
-        for (int i = 0; i < 4; i++) {
-            const sky__wavecore_counts n = sky__wavecore_count(w, o, &p[i / 2][i % 2]);
-            add_counts(&elements[i / 2][i % 2], &n);
-        }
+        for (int i = 0; i < 4; i++)
+            elements[i / 2][i % 2] += count(w, o, &p[i / 2][i % 2]);
     }
     for (int i = 0; i < 4; i++)
         c->bytes[i / 2][i % 2] =

@@ -60,11 +60,17 @@ typedef struct sky__wavecore_counts {
     int64_t of[SKY_WAVECORE_GRAD_WRITE + 1];
 } sky__wavecore_counts;
 
-sky__wavecore_counts sky__wavecore_count(const sky_wavecore_net *w, int32_t op,
-                                         const sky__wavecore_place *p);
-/* The place of a unit's operations if groups begin and end as given. */
+void sky__wavecore_count(const sky_wavecore_net *w, int32_t op, const sky__wavecore_place *p,
+                         sky__wavecore_counts *out);
+/* The place of a unit's operations, neither first nor last of its group; and under a schedule. */
 sky__wavecore_place sky__wavecore_place_of(const sky_wavecore_net *w, const sky_wavecore_machine *m,
-                                           const bool *live, int32_t unit, bool begins, bool ends);
+                                           const bool *live, int32_t unit);
+sky__wavecore_place sky__wavecore_place_in(const sky_wavecore_net *w, const sky_wavecore_machine *m,
+                                           const sky_wavecore_schedule *s, int32_t unit);
+/* The bytes of one operation in one step on one core. */
+void sky__wavecore_op_bytes(const sky_wavecore_net *w, const sky_wavecore_machine *m,
+                            const sky__wavecore_place *p, int64_t iterations, int32_t op,
+                            sky_wavecore_bytes *out);
 /* Whether an operation's operands fit the buffer, so that each is read once. */
 static inline bool sky__wavecore_fits(const sky_wavecore_op *op, const sky__wavecore_place *p)
 {
@@ -74,14 +80,16 @@ static inline bool sky__wavecore_fits(const sky_wavecore_op *op, const sky__wave
 /* holds: what enters and leaves the unit is there throughout. The units before it are done. */
 int64_t sky__wavecore_live_footprint(sky_wavecore_net *w, const sky_wavecore_unit *u, bool holds);
 
-/* The forward product, and the two backward ones, of a convolution; memoised in w. */
-void sky__wavecore_products_of(const sky_wavecore_net *w, const sky_wavecore_machine *m,
-                               int32_t conv, int32_t sub_batch, sky__wavecore_products *forward,
-                               sky__wavecore_products *backward);
+/* The products of a convolution, forward and backward; memoised in w, until asked for another batch. */
+const sky__wavecore_memo *sky__wavecore_products_of(const sky_wavecore_net *w,
+                                                    const sky_wavecore_machine *m, int32_t conv,
+                                                    int32_t sub_batch);
 
+/* a / b rounded up, a >= 0, b > 0. 32 bits, which nearly always suffice, divide much faster on many CPUs. */
 static inline int64_t sky__ceil_div(int64_t a, int64_t b)
 {
-    return (a + b - 1) / b;
+    const int64_t sum = a + b - 1;
+    return sum <= UINT32_MAX ? (int64_t)((uint32_t)sum / (uint32_t)b) : sum / b;
 }
 
 #endif

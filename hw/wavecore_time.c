@@ -114,27 +114,26 @@ static void add_iterations(const sky_wavecore_machine *m, const sky_conv_shape *
                 s->per_sample ? SKY_WAVECORE_WORD_BYTES : m->dw_bytes, &memo->backward);
 }
 
-void sky__wavecore_products_of(const sky_wavecore_net *w, const sky_wavecore_machine *m,
-                               int32_t conv, int32_t sub_batch, sky__wavecore_products *forward,
-                               sky__wavecore_products *backward)
+const sky__wavecore_memo *sky__wavecore_products_of(const sky_wavecore_net *w,
+                                                    const sky_wavecore_machine *m, int32_t conv,
+                                                    int32_t sub_batch)
 {
     const sky_conv_shape *s = &w->convs[w->work->shape[conv]];
     sky__wavecore_memo *memo = &w->work->memo[w->work->shape[conv]];
     const bool double_buffered = m->variant != SKY_WAVECORE_BASELINE;
-    if (memo->batch != m->batch || memo->sub_batch != sub_batch ||
-        memo->double_buffered != double_buffered || memo->array != m->array ||
-        memo->stream_max != m->stream_max || memo->dw_bytes != m->dw_bytes) {
-        *memo = (sky__wavecore_memo){.batch = m->batch,
-                                     .sub_batch = sub_batch,
-                                     .double_buffered = double_buffered,
-                                     .array = m->array,
-                                     .stream_max = m->stream_max,
-                                     .dw_bytes = m->dw_bytes};
-        const int64_t whole = m->batch / sub_batch, rest = m->batch % sub_batch;
-        add_iterations(m, s, sub_batch, whole, memo);
-        if (rest > 0)
-            add_iterations(m, s, rest, 1, memo);
-    }
-    *forward = memo->forward;
-    *backward = memo->backward;
+    if (memo->batch == m->batch && memo->sub_batch == sub_batch &&
+        memo->double_buffered == double_buffered && memo->array == m->array &&
+        memo->stream_max == m->stream_max && memo->dw_bytes == m->dw_bytes)
+        return memo;
+    *memo = (sky__wavecore_memo){.batch = m->batch,
+                                 .sub_batch = sub_batch,
+                                 .double_buffered = double_buffered,
+                                 .array = m->array,
+                                 .stream_max = m->stream_max,
+                                 .dw_bytes = m->dw_bytes};
+    const int32_t whole = m->batch / sub_batch, rest = m->batch % sub_batch;
+    add_iterations(m, s, sub_batch, whole, memo);
+    if (rest > 0)
+        add_iterations(m, s, rest, 1, memo);
+    return memo;
 }

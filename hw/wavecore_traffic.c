@@ -157,49 +157,52 @@ static void count_backward(const site *s, sky__wavecore_counts *c)
     }
 }
 
-sky__wavecore_counts sky__wavecore_count(const sky_wavecore_net *w, int32_t op,
-                                         const sky__wavecore_place *p)
+void sky__wavecore_count(const sky_wavecore_net *w, int32_t op, const sky__wavecore_place *p,
+                         sky__wavecore_counts *out)
 {
-    sky__wavecore_counts c = {{0}};
+    *out = (sky__wavecore_counts){{0}};
     const site s = {w, p, op};
-    count_forward(&s, &c);
-    count_backward(&s, &c);
-    return c;
+    count_forward(&s, out);
+    count_backward(&s, out);
 }
 
 sky__wavecore_place sky__wavecore_place_of(const sky_wavecore_net *w, const sky_wavecore_machine *m,
-                                           const bool *live, int32_t unit, bool begins, bool ends)
+                                           const bool *live, int32_t unit)
 {
-    const bool first = unit == 0, last = unit == w->n_units - 1;
     const int64_t samples = m->variant == SKY_WAVECORE_IL ? m->batch : 1;
     return (sky__wavecore_place){.live = live[unit],
-                                 .live_before = !first && live[unit - 1],
-                                 .live_after = !last && live[unit + 1],
-                                 .begins = begins,
-                                 .ends = ends,
+                                 .live_before = unit > 0 && live[unit - 1],
+                                 .live_after = unit + 1 < w->n_units && live[unit + 1],
                                  .none = m->variant <= SKY_WAVECORE_ARCHOPT,
-                                 .room = m->buffer_bytes / SKY_WAVECORE_WORD_BYTES / samples,
+                                 .room = m->buffer_bytes / (SKY_WAVECORE_WORD_BYTES * samples),
                                  .norm_passes = m->norm_passes};
 }
 
-sky_wavecore_bytes sky_wavecore_op_bytes(const sky_wavecore_net *w, const sky_wavecore_machine *m,
-                                         const sky_wavecore_schedule *s, int32_t op)
+sky__wavecore_place sky__wavecore_place_in(const sky_wavecore_net *w, const sky_wavecore_machine *m,
+                                           const sky_wavecore_schedule *s, int32_t unit)
+{
+    const sky_wavecore_group *g = &s->groups[s->group_of[unit]];
+    sky__wavecore_place p = sky__wavecore_place_of(w, m, s->live, unit);
+    p.begins = unit == g->first_unit;
+    p.ends = unit == g->first_unit + g->n_units - 1;
+    return p;
+}
+
+void sky__wavecore_op_bytes(const sky_wavecore_net *w, const sky_wavecore_machine *m,
+                            const sky__wavecore_place *p, int64_t iterations, int32_t op,
+                            sky_wavecore_bytes *b)
 {
     const sky_wavecore_op *o = &w->ops[op];
-    const sky_wavecore_group *g = &s->groups[s->group_of[o->unit]];
-    const bool begins = o->unit == g->first_unit, ends = o->unit == g->first_unit + g->n_units - 1;
-    const sky__wavecore_place p = sky__wavecore_place_of(w, m, s->live, o->unit, begins, ends);
-    const sky__wavecore_counts c = sky__wavecore_count(w, op, &p);
-    sky_wavecore_bytes b;
+    sky__wavecore_counts c;
+    sky__wavecore_count(w, op, p, &c);
     for (int i = 0; i <= SKY_WAVECORE_GRAD_WRITE; i++)
-        b.of[i] = c.of[i] * m->batch * SKY_WAVECORE_WORD_BYTES;
+        b->of[i] = c.of[i] * m->batch * SKY_WAVECORE_WORD_BYTES;
     const int64_t mask = (o->mask * m->mask_bits + o->index_bits + 7) / 8 * m->batch;
     const int64_t weights = o->params * SKY_WAVECORE_WORD_BYTES;
-    b.of[SKY_WAVECORE_MASK_WRITE] = b.of[SKY_WAVECORE_MASK_READ] = mask;
-    b.of[SKY_WAVECORE_WEIGHT_FWD] = weights * g->iterations;
-    b.of[SKY_WAVECORE_WEIGHT_BWD] = o->input_grad ? weights * g->iterations : 0;
-    b.of[SKY_WAVECORE_DW_READ] = o->params * m->dw_bytes * (g->iterations - 1);
-    b.of[SKY_WAVECORE_DW_WRITE] = o->params * m->dw_bytes * g->iterations;
-    b.of[SKY_WAVECORE_UPDATE_BYTES] = o->params * m->update_bytes;
-    return b;
+    b->of[SKY_WAVECORE_MASK_WRITE] = b->of[SKY_WAVECORE_MASK_READ] = mask;
+    b->of[SKY_WAVECORE_WEIGHT_FWD] = weights * iterations;
+    b->of[SKY_WAVECORE_WEIGHT_BWD] = o->input_grad ? weights * iterations : 0;
+    b->of[SKY_WAVECORE_DW_READ] = o->params * m->dw_bytes * (iterations - 1);
+    b->of[SKY_WAVECORE_DW_WRITE] = o->params * m->dw_bytes * iterations;
+    b->of[SKY_WAVECORE_UPDATE_BYTES] = o->params * m->update_bytes;
 }
