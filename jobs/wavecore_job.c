@@ -46,6 +46,7 @@ enum {
     M_OPTIMAL_BYTES,
     M_GBUF_BYTES,
     M_DRAM_USED_BYTES,
+    M_DRAM_USED_SHARE,
     M_GROUPS,
     M_SUB_BATCH_MIN,
     M_ITERATIONS_MAX,
@@ -173,6 +174,8 @@ static const sky_metric metrics[N_METRICS] = {
     [M_GBUF_BYTES] = METRIC("gbuf_bytes", "B", SKY_MIN, "in and out of the global buffers"),
     [M_DRAM_USED_BYTES] = METRIC("dram_used_bytes", "B", SKY_MIN,
                                  "kept in DRAM at once: for the backward pass, weights, gradients"),
+    [M_DRAM_USED_SHARE] =
+        METRIC("dram_used_share", "", SKY_MIN, "of the memory's capacity; above 1: does not fit"),
     [M_GROUPS] = METRIC("groups", "", SKY_NO_GOAL, "of layers"),
     [M_SUB_BATCH_MIN] = METRIC("sub_batch_min", "samples", SKY_NO_GOAL, "of all groups"),
     [M_ITERATIONS_MAX] = METRIC("iterations_max", "", SKY_NO_GOAL, "of all groups"),
@@ -212,9 +215,14 @@ static sky_err validate(const sky_value *p, sky_error *e)
     return sky_job_network_check(p[P_NETWORK].s, NULL, e);
 }
 
+static const sky_wavecore_memory *memory_of(const sky_value *p)
+{
+    return &sky_wavecore_memories()[choice(memories, p[P_MEMORY].s)];
+}
+
 static sky_wavecore_machine machine_of(const sky_value *p)
 {
-    const sky_wavecore_memory *memory = &sky_wavecore_memories()[choice(memories, p[P_MEMORY].s)];
+    const sky_wavecore_memory *memory = memory_of(p);
     const double gib_s = p[P_DRAM_GIB_S].f > 0 ? p[P_DRAM_GIB_S].f : memory->gib_per_s;
     const double pj = p[P_DRAM_PJ_PER_BIT].f > 0 ? p[P_DRAM_PJ_PER_BIT].f : memory->pj_per_bit;
     const int32_t array = (int32_t)p[P_ARRAY].i, lanes = (int32_t)p[P_VECTOR_LANES].i;
@@ -391,6 +399,7 @@ static sky_err evaluate(memory *mem, sky_job_ctx *ctx, const sky_value *p, doubl
             return err;
     }
     const double pes = (double)m.array * m.array * m.cores * m.clock_hz;
+    v[M_DRAM_USED_SHARE] = v[M_DRAM_USED_BYTES] / (memory_of(p)->gib * 1073741824.0);
     v[M_SAMPLES_PER_S] = (double)m.batch * m.cores / v[M_TIME_S];
     v[M_CONV_UTILIZATION] = v[M_MACS] / (pes * v[M_CONV_S]);
     v[M_PE_UTILIZATION] = v[M_MACS] / (pes * v[M_TIME_S]);
