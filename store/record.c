@@ -7,7 +7,8 @@
 
 static sky_err check(const sky__sweep *w, const sky_record *r, sky_error *e)
 {
-    for (size_t c = 0; c < w->n_params + w->n_metrics; c++) {
+    /* A lease of holes alone has no rows, and then no columns. */
+    for (size_t c = 0; r->n > 0 && c < w->n_params + w->n_metrics; c++) {
         const sky_column *column = c < w->n_params ? &r->params[c] : &r->metrics[c - w->n_params];
         if (column->type != w->types[c])
             return sky_fail(e, SKY_EINVAL, "sweep '%s': column %zu is of type %s, expected %s",
