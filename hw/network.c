@@ -92,6 +92,11 @@ void sky_network_follow(const sky_network *net, int32_t *channels)
         case SKY_LAYER_MATMUL: /* scores are of tokens, which stay */
             channels[i] = l->transposed ? l->out.c : channels[l->input[1]];
             break;
+        case SKY_LAYER_RESHAPE:
+            channels[i] = l->transposed || l->out.c != net->layers[l->input[0]].out.c
+                              ? l->out.c
+                              : channels[l->input[0]];
+            break;
         case SKY_LAYER_SLICE:
             channels[i] = follow_slice(net, l, channels);
             break;
@@ -117,7 +122,8 @@ static bool reads_input(const sky_network *net, const sky_layer *l)
     int32_t i = l->input[0];
     while (net->layers[i].kind != SKY_LAYER_INPUT) { /* back through layers without parameters */
         sky_layer_kind kind = net->layers[i].kind;
-        if (kind != SKY_LAYER_ACTIVATION && kind != SKY_LAYER_POOL && kind != SKY_LAYER_SLICE)
+        if (kind != SKY_LAYER_ACTIVATION && kind != SKY_LAYER_POOL && kind != SKY_LAYER_SLICE &&
+            kind != SKY_LAYER_RESHAPE)
             return false;
         i = net->layers[i].input[0];
     }
@@ -231,24 +237,53 @@ int32_t sky_network_convs(const sky_network *net, const int32_t *channels, bool 
     return merge ? sky_convs_merge(out, n) : n;
 }
 
+const char *sky_layer_kind_name(sky_layer_kind kind)
+{
+    static const char *const names[] = {
+        [SKY_LAYER_INPUT] = "input",
+        [SKY_LAYER_CONV] = "conv",
+        [SKY_LAYER_LINEAR] = "linear",
+        [SKY_LAYER_NORM] = "norm",
+        [SKY_LAYER_ACTIVATION] = "activation",
+        [SKY_LAYER_POOL] = "pool",
+        [SKY_LAYER_ADD] = "add",
+        [SKY_LAYER_CONCAT] = "concat",
+        [SKY_LAYER_MATMUL] = "matmul",
+        [SKY_LAYER_SLICE] = "slice",
+        [SKY_LAYER_EMBED] = "embed",
+        [SKY_LAYER_TENSOR] = "tensor",
+        [SKY_LAYER_RESHAPE] = "reshape",
+    };
+    return names[kind];
+}
+
+sky_network_counts sky_layer_count(const sky_network *net, const int32_t *channels, int32_t layer)
+{
+    const sky_layer *l = &net->layers[layer];
+    const int64_t out_c = channels ? channels[layer] : l->out.c;
+    sky_network_counts counts = {0};
+    if (l->kind == SKY_LAYER_NORM)
+        counts.parameters = (2 - l->unlearned) * out_c;
+    if (l->kind == SKY_LAYER_EMBED || l->kind == SKY_LAYER_TENSOR)
+        counts.parameters =
+            out_c * (l->table_rows > 0 ? l->table_rows : (int64_t)l->out.h * l->out.w);
+    if (!sky__multiplies(l))
+        return counts;
+    const sky_conv_shape s = sky__conv_shape(net, channels, layer);
+    const int64_t weights = (int64_t)s.groups * s.k * s.c * s.r * s.s;
+    counts.macs = weights * s.p * s.q;
+    if (l->kind != SKY_LAYER_MATMUL)
+        counts.parameters = (l->tied ? 0 : weights) + (l->bias ? out_c : 0);
+    return counts;
+}
+
 sky_network_counts sky_network_count(const sky_network *net, const int32_t *channels)
 {
     sky_network_counts counts = {0};
     for (int32_t i = 0; i < net->n_layers; i++) {
-        const sky_layer *l = &net->layers[i];
-        const int64_t out_c = channels ? channels[i] : l->out.c;
-        if (l->kind == SKY_LAYER_NORM)
-            counts.parameters += 2 * out_c;
-        if (l->kind == SKY_LAYER_EMBED || l->kind == SKY_LAYER_TENSOR)
-            counts.parameters +=
-                out_c * (l->table_rows > 0 ? l->table_rows : (int64_t)l->out.h * l->out.w);
-        if (!sky__multiplies(l))
-            continue;
-        const sky_conv_shape s = sky__conv_shape(net, channels, i);
-        const int64_t weights = (int64_t)s.groups * s.k * s.c * s.r * s.s;
-        counts.macs += weights * s.p * s.q;
-        if (l->kind != SKY_LAYER_MATMUL && !l->tied)
-            counts.parameters += weights + (l->bias ? out_c : 0);
+        const sky_network_counts layer = sky_layer_count(net, channels, i);
+        counts.parameters += layer.parameters;
+        counts.macs += layer.macs;
     }
     return counts;
 }

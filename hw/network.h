@@ -94,6 +94,9 @@ void sky_network_follow(const sky_network *net, int32_t *channels);
 
 /* --- what it costs --- */
 
+/* "conv", "linear", "norm", ...; never NULL. */
+const char *sky_layer_kind_name(sky_layer_kind kind);
+
 /* A convolution, a linear layer or a product of activations as the models see it.
  *
  * per_sample is 1 for the last: what stands for the weights is an activation as well, each sample has its own, and
@@ -125,6 +128,7 @@ typedef struct sky_network_counts {
 } sky_network_counts;
 
 /* channels: as above, or NULL for the network as designed. */
+sky_network_counts sky_layer_count(const sky_network *net, const int32_t *channels, int32_t layer);
 sky_network_counts sky_network_count(const sky_network *net, const int32_t *channels);
 
 #endif

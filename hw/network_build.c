@@ -179,6 +179,14 @@ static bool infer(const sky_network_builder *b, sky_layer *l, const char **why)
         if (!infer_slice(l, in))
             return false;
         break;
+    case SKY_LAYER_RESHAPE:
+        *why = "its input has another number of values";
+        if (!in_range(l->out.c, 1, SKY_CHANNELS_MAX) ||
+            !in_range(l->out.h, 1, SKY_IMAGE_EDGE_MAX) ||
+            (int64_t)l->out.c * l->out.h > INT32_MAX || l->out.w < 1 ||
+            (int64_t)l->out.c * l->out.h * l->out.w != (int64_t)in.c * in.h * in.w)
+            return false;
+        break;
     case SKY_LAYER_EMBED:
         *why = "its table or its input is not one";
         if (in.c != 1 || !in_range(l->table_rows, 1, INT32_MAX))

@@ -12,7 +12,7 @@
 /* Layers that have channels of their own. */
 static bool is_named(const sky_layer *l)
 {
-    return l->kind == SKY_LAYER_CONV || l->kind == SKY_LAYER_LINEAR ||
+    return l->kind == SKY_LAYER_CONV || l->kind == SKY_LAYER_LINEAR || l->kind == SKY_LAYER_EMBED ||
            (l->kind == SKY_LAYER_INPUT && !l->fixed);
 }
 
@@ -275,7 +275,8 @@ static sky_err fill(const sky_network *net, const sky_trace_options *o, const pl
         for (int32_t i = 0; i < n_layers; i++)
             stages[s].kept[i].out = kept_at(net, &plans[i], t);
     }
-    *out = (sky_trace){.network = net->name,
+    const bool is_field = !strpbrk(net->name, " \t\r\n") && strlen(net->name) <= SKY_TRACE_NAME_MAX;
+    *out = (sky_trace){.network = is_field ? net->name : "", /* a file may be called anything */
                        .layers = names,
                        .n_layers = n_layers,
                        .n_stages = n_stages,

@@ -149,11 +149,31 @@ static void cut_units(builder *b)
 
 /* --- operations --- */
 
+static bool follows(const builder *b, int32_t i)
+{
+    const int32_t from = layer(b, i)->input[0];
+    return from == i - 1 || b->k->unit_of_layer[from] == b->k->unit_of_layer[i];
+}
+
+/* Another shape of what nobody else reads is the same tensor; else it is a copy. (The readers of one tensor
+ * must be in one unit.) */
+static bool is_alias(const builder *b, int32_t i)
+{
+    const sky_layer *l = layer(b, i);
+    return l->kind == SKY_LAYER_RESHAPE && b->k->users[l->input[0]] == 1 && follows(b, i);
+}
+
 /* Made in the place where the concatenation needs it. */
 static bool is_in_place(const builder *b, int32_t concat, int32_t input)
 {
-    return layer(b, input)->kind == SKY_LAYER_TENSOR ||
-           (b->k->users[input] == 1 && b->k->unit_of_layer[input] == b->k->unit_of_layer[concat]);
+    for (int32_t i = input;; i = layer(b, i)->input[0]) {
+        if (layer(b, i)->kind == SKY_LAYER_TENSOR)
+            return true;
+        if (b->k->users[i] != 1 || b->k->unit_of_layer[i] != b->k->unit_of_layer[concat])
+            return false;
+        if (!is_alias(b, i))
+            return true;
+    }
 }
 
 static bool is_fused(const builder *b, int32_t i)
@@ -161,8 +181,7 @@ static bool is_fused(const builder *b, int32_t i)
     const sky_layer *l = layer(b, i);
     if (!b->fuse || l->kind != SKY_LAYER_ACTIVATION || b->k->users[l->input[0]] != 1)
         return false;
-    /* Else its readers could be two units away. */
-    if (l->input[0] != i - 1 && b->k->unit_of_layer[l->input[0]] != b->k->unit_of_layer[i])
+    if (!follows(b, i)) /* else its readers could be two units away */
         return false;
     const sky_layer_kind kind = layer(b, l->input[0])->kind;
     return kind == SKY_LAYER_CONV || kind == SKY_LAYER_LINEAR || kind == SKY_LAYER_MATMUL ||
@@ -185,6 +204,10 @@ static sky_err add_layer(builder *b, sky_wavecore_op *op, int32_t from)
         const sky_layer *l = layer(b, i);
         if (l->kind == SKY_LAYER_TENSOR) {
             op->params += size_of(b, i);
+            continue;
+        }
+        if (is_alias(b, i)) {
+            stack[top++] = l->input[0];
             continue;
         }
         if (l->kind != SKY_LAYER_CONCAT) {
@@ -242,6 +265,7 @@ static bool set_kind(builder *b, sky_wavecore_op *op, const sky_layer *l)
         op->vector_fwd = op->out * (l->n_inputs > 1 ? l->n_inputs - 1 : 1);
         return true;
     case SKY_LAYER_SLICE:
+    case SKY_LAYER_RESHAPE:
         op->kind = SKY_WAVECORE_COPY;
         op->vector_fwd = op->out;
         return true;
@@ -295,7 +319,7 @@ static sky_err add_op(builder *b, int32_t i, const int32_t *conv_of_layer)
 {
     const sky_layer *l = layer(b, i);
     sky_wavecore_net *w = b->w;
-    if (l->kind == SKY_LAYER_INPUT || l->kind == SKY_LAYER_TENSOR)
+    if (l->kind == SKY_LAYER_INPUT || l->kind == SKY_LAYER_TENSOR || is_alias(b, i))
         return SKY_OK; /* has no operation */
     if (l->kind == SKY_LAYER_CONCAT)
         return add_copies(b, i);
@@ -368,7 +392,8 @@ static void add_sources(builder *b)
         if (l->kind == SKY_LAYER_CONCAT) {
             for (int32_t j = 0; j < l->n_inputs; j++)
                 n_ops += !is_in_place(b, i, l->input[j]);
-        } else if (l->kind != SKY_LAYER_INPUT && l->kind != SKY_LAYER_TENSOR && !is_fused(b, i)) {
+        } else if (l->kind != SKY_LAYER_INPUT && l->kind != SKY_LAYER_TENSOR && !is_alias(b, i) &&
+                   !is_fused(b, i)) {
             n_ops++;
         }
     }

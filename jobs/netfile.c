@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/hash.h"
 #include "base/text.h"
+#include "hw/onnx.h"
 #include "hw/topology.h"
 
 /* --- what was read --- */
@@ -50,6 +51,8 @@ static bool ends_in(const char *text, const char *end)
 
 static sky_err read_network(const char *path, entry *out, sky_error *e)
 {
+    if (ends_in(path, ".onnx"))
+        return sky_onnx_load(path, &files.arena, &out->network, e);
     char *bytes = NULL;
     size_t len = 0;
     sky_err err = sky_read_file(path, SKY_TOPOLOGY_BYTES_MAX, &bytes, &len, e);

@@ -63,7 +63,7 @@ static void random_layer(sky_rng *r, sky_network_builder *b)
 {
     const int32_t x = pick(r, b), c = b->layers[x].out.c;
     const sky_conv_options window = {.kernel = 3, .pad = 1};
-    switch (test_between(r, 0, 13)) {
+    switch (test_between(r, 0, 14)) {
     case 0:
     case 1:
     case 2:
@@ -95,8 +95,15 @@ static void random_layer(sky_rng *r, sky_network_builder *b)
         return;
     }
     case 12:
+    case 13:
         if (test_between(r, 0, 3) == 0)
             sky_net_stand_in(b, "other", (sky_shape){4, 6, 6});
+        else if (test_between(r, 0, 1))
+            sky_net_layer(b, &(sky_layer){.name = "reshape",
+                                          .kind = SKY_LAYER_RESHAPE,
+                                          .n_inputs = 1,
+                                          .input = {x},
+                                          .out = b->layers[x].out});
         else if (c > 1)
             sky_net_slice(b, "slice", x, c / 2);
         return;
