@@ -43,6 +43,14 @@ static void add_products(const sky__wavecore_products *p, sky_wavecore_cost *out
     out->buffer_bytes += p->stationary_bytes + p->moving_bytes + p->out_bytes;
 }
 
+/* From whole numbers, so that they do not depend on the order of summing up. */
+static void set_bounds(const sky_wavecore_machine *m, sky_wavecore_cost *c)
+{
+    c->conv_s = (double)c->conv_cycles / m->clock_hz;
+    c->vector_s = (double)c->vector_cycles / m->clock_hz;
+    c->dram_s = (double)sky_wavecore_total(&c->bytes) * m->cores / m->dram_bytes_per_s;
+}
+
 /* An operation of a group, in its place. */
 static void op_cost(const sky_wavecore_net *w, const sky_wavecore_machine *m,
                     const sky_wavecore_group *g, const sky__wavecore_place *p, int32_t op,
@@ -78,9 +86,6 @@ static void op_cost(const sky_wavecore_net *w, const sky_wavecore_machine *m,
 
     const double s_per_cycle = 1 / m->clock_hz, s_per_byte = m->cores / m->dram_bytes_per_s;
     const int64_t busy = out->conv_cycles + out->vector_cycles;
-    out->conv_s = (double)out->conv_cycles * s_per_cycle;
-    out->vector_s = (double)out->vector_cycles * s_per_cycle;
-    out->dram_s = (double)all * s_per_byte;
     out->forward_s =
         max((double)forward_busy * s_per_cycle, (double)out->forward_bytes * s_per_byte);
     out->time_s = out->forward_s + max((double)(busy - forward_busy) * s_per_cycle,
@@ -93,6 +98,7 @@ void sky_wavecore_op_cost(const sky_wavecore_net *w, const sky_wavecore_machine 
     const int32_t unit = w->ops[op].unit;
     const sky__wavecore_place p = sky__wavecore_place_in(w, m, s, unit);
     op_cost(w, m, &s->groups[s->group_of[unit]], &p, op, out);
+    set_bounds(m, out);
 }
 
 static void add_cost(sky_wavecore_cost *sum, const sky_wavecore_cost *c)
@@ -109,9 +115,6 @@ static void add_cost(sky_wavecore_cost *sum, const sky_wavecore_cost *c)
     sum->sum_bytes += c->sum_bytes;
     sum->buffer_bytes += c->buffer_bytes;
     sum->vector_ops += c->vector_ops;
-    sum->conv_s += c->conv_s;
-    sum->vector_s += c->vector_s;
-    sum->dram_s += c->dram_s;
     sum->forward_s += c->forward_s;
     sum->time_s += c->time_s;
 }
@@ -119,16 +122,26 @@ static void add_cost(sky_wavecore_cost *sum, const sky_wavecore_cost *c)
 void sky_wavecore_step(const sky_wavecore_net *w, const sky_wavecore_machine *m,
                        const sky_wavecore_schedule *s, sky_wavecore_cost *out)
 {
-    *out = (sky_wavecore_cost){0};
+    sky_wavecore_cost unit = {0}; /* of the unit before, then of this one */
+    sky__wavecore_place place = {0};
+    int32_t group = -1;
+    *out = unit;
     for (int32_t u = 0; u < w->n_units; u++) {
-        const sky_wavecore_unit *unit = &w->units[u];
+        const sky_wavecore_unit *x = &w->units[u];
         const sky__wavecore_place p = sky__wavecore_place_in(w, m, s, u);
-        for (int32_t o = unit->first_op; o < unit->first_op + unit->n_ops; o++) {
-            sky_wavecore_cost c;
-            op_cost(w, m, &s->groups[s->group_of[u]], &p, o, &c);
-            add_cost(out, &c);
+        if (!x->repeats || group != s->group_of[u] || !sky__wavecore_same_place(&p, &place)) {
+            group = s->group_of[u];
+            place = p;
+            unit = (sky_wavecore_cost){0};
+            for (int32_t o = x->first_op; o < x->first_op + x->n_ops; o++) {
+                sky_wavecore_cost c;
+                op_cost(w, m, &s->groups[group], &p, o, &c);
+                add_cost(&unit, &c);
+            }
         }
+        add_cost(out, &unit);
     }
+    set_bounds(m, out);
     if (m->overlap_step)
         out->time_s = max(max(out->conv_s, out->vector_s), out->dram_s);
 }

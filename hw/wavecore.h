@@ -7,7 +7,7 @@
  * mini-batch in sub-batches, group of layers by group: fewer bytes of activations against more of weights,
  * which every iteration reads again. Norms must be over single samples (group norm).
  *
- * The parts: wavecore_graph.c (units, footprints), wavecore_traffic.c (bytes), wavecore_group.c (sub-batches
+ * The parts: wavecore_graph.c (units), wavecore_live.c (footprints), wavecore_traffic.c (bytes), wavecore_group.c (sub-batches
  * and groups), wavecore_time.c (cycles), wavecore.c (a step). The oracle, tests/hw/wavecore_walk.c, plays a
  * schedule tensor by tensor on a buffer of the given size. What each count means, and the choices that are
  * ours: docs/jobs/wavecore.md.
@@ -78,6 +78,7 @@ typedef struct sky_wavecore_unit {
     int64_t footprint;            /* of the largest of its operations */
     int64_t live_footprint;       /* with everything that branches share held until its last use */
     int64_t params, input_params; /* all; of operations that hand a gradient on */
+    bool repeats;                 /* equals the unit before it in all that counts */
 } sky_wavecore_unit;
 
 typedef struct sky_wavecore_net {

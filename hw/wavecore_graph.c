@@ -516,33 +516,7 @@ static bool ends_in_concat(const builder *b, const sky_wavecore_unit *u)
     return layer(b, i)->kind == SKY_LAYER_CONCAT;
 }
 
-/* --- shapes that repeat --- */
-
-static bool same_products(const sky_conv_shape *a, const sky_conv_shape *b)
-{
-    return a->c == b->c && a->k == b->k && a->h == b->h && a->w == b->w && a->p == b->p &&
-           a->q == b->q && a->r == b->r && a->s == b->s && a->groups == b->groups &&
-           a->no_dgrad == b->no_dgrad && a->per_sample == b->per_sample;
-}
-
-static void find_repeats(sky_wavecore_net *w)
-{
-    enum { SLOTS = 256 };
-    int32_t slot[SLOTS];
-    memset(slot, -1, sizeof slot);
-    for (int32_t i = 0; i < w->n_convs; i++) {
-        const sky_conv_shape *s = &w->convs[i];
-        const uint32_t hash = (uint32_t)s->c * 0x9E3779B1u ^ (uint32_t)s->k * 0x85EBCA77u ^
-                              (uint32_t)(s->p * 31 + s->h * 7 + s->r * 3 + s->s) * 0xC2B2AE3Du;
-        int32_t *at = &slot[hash >> 24];
-        if (*at >= 0 && same_products(&w->convs[*at], s)) {
-            w->work->shape[i] = *at;
-            continue;
-        }
-        w->work->shape[i] = *at = i;
-        w->work->memo[i].batch = 0;
-    }
-}
+/* --- all of it --- */
 
 /* Largest counts, times everything that multiplies them, stay far below 2^63. */
 static sky_err check_size(const sky_wavecore_net *w, sky_error *e)
@@ -593,6 +567,6 @@ sky_err sky_wavecore_prepare(sky_wavecore_net *w, const sky_network *net, const 
     for (int32_t u = 0; u < w->n_units; u++)
         w->units[u].live_footprint =
             sky__wavecore_live_footprint(w, &w->units[u], ends_in_concat(&b, &w->units[u]));
-    find_repeats(w);
+    sky__wavecore_find_repeats(w);
     return SKY_OK;
 }

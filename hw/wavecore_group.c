@@ -30,6 +30,14 @@ static bool touches(const sky_wavecore_net *w, const sky_wavecore_unit *u, int32
     return false;
 }
 
+/* Whether all that is counted of a unit was counted for the one before. */
+static bool repeats(const sky_wavecore_net *w, const bool *live, int32_t unit)
+{
+    const bool after = unit + 1 < w->n_units && live[unit + 1];
+    return unit >= 2 && w->units[unit].repeats && live[unit] == live[unit - 1] &&
+           live[unit - 1] == live[unit - 2] && live[unit] == after;
+}
+
 static void count_unit(const sky_wavecore_net *w, const sky_wavecore_machine *m, const bool *live,
                        int32_t unit)
 {
@@ -187,7 +195,10 @@ sky_wavecore_schedule sky_wavecore_plan(const sky_wavecore_net *w, const sky_wav
     int32_t most = 1;
     for (int32_t u = 0; u < w->n_units; u++) {
         sky__wavecore_unit_cost *c = &k->unit_cost[u];
-        count_unit(w, m, k->live, u);
+        if (repeats(w, k->live, u))
+            *c = c[-1];
+        else
+            count_unit(w, m, k->live, u);
         c->iterations = serial ? iterations_of(w, m, k->live[u], u) : 1;
         c->before = u == 0 ? 0 : c[-1].before + c[-1].bytes[0][0];
         c->per_iteration_before = u == 0 ? 0 : c[-1].per_iteration_before + c[-1].per_iteration;

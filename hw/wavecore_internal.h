@@ -80,6 +80,17 @@ static inline bool sky__wavecore_fits(const sky_wavecore_op *op, const sky__wave
 /* holds: what enters and leaves the unit is there throughout. The units before it are done. */
 int64_t sky__wavecore_live_footprint(sky_wavecore_net *w, const sky_wavecore_unit *u, bool holds);
 
+/* Which convolutions have one shape, and which units repeat. */
+void sky__wavecore_find_repeats(sky_wavecore_net *w);
+
+static inline bool sky__wavecore_same_place(const sky__wavecore_place *a,
+                                            const sky__wavecore_place *b)
+{
+    return a->live == b->live && a->live_before == b->live_before &&
+           a->live_after == b->live_after && a->begins == b->begins && a->ends == b->ends &&
+           a->none == b->none && a->room == b->room && a->norm_passes == b->norm_passes;
+}
+
 /* The products of a convolution, forward and backward; memoised in w, until asked for another batch. */
 const sky__wavecore_memo *sky__wavecore_products_of(const sky_wavecore_net *w,
                                                     const sky_wavecore_machine *m, int32_t conv,

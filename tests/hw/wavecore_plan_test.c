@@ -384,11 +384,15 @@ Test(wavecore_plan, operations_add_up)
     sky_wavecore_step(&w, &m, &s, &sum);
     double time_s = 0, longest = 0;
     int64_t bytes = 0, macs = 0;
-    for (int32_t o = 0; o < w.n_ops; o++) {
-        sky_wavecore_op_cost(&w, &m, &s, o, &c);
-        time_s += c.time_s;
-        bytes += sky_wavecore_total(&c.bytes);
-        macs += c.macs;
+    for (int32_t u = 0; u < w.n_units; u++) {
+        double unit_s = 0;
+        for (int32_t o = w.units[u].first_op; o < w.units[u].first_op + w.units[u].n_ops; o++) {
+            sky_wavecore_op_cost(&w, &m, &s, o, &c);
+            unit_s += c.time_s;
+            bytes += sky_wavecore_total(&c.bytes);
+            macs += c.macs;
+        }
+        time_s += unit_s;
     }
     cr_assert_eq(time_s, sum.time_s);
     cr_assert_eq(bytes, sky_wavecore_total(&sum.bytes));
