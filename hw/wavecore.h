@@ -7,10 +7,10 @@
  * mini-batch in sub-batches, group of layers by group: fewer bytes of activations against more of weights,
  * which every iteration reads again. Norms must be over single samples (group norm).
  *
- * The parts: wavecore_graph.c (units), wavecore_live.c (footprints), wavecore_traffic.c (bytes), wavecore_group.c (sub-batches
- * and groups), wavecore_time.c (cycles), wavecore.c (a step). The oracle, tests/hw/wavecore_walk.c, plays a
- * schedule tensor by tensor on a buffer of the given size. What each count means, and the choices that are
- * ours: docs/jobs/wavecore.md.
+ * The parts: wavecore_graph.c (units), wavecore_live.c (footprints), wavecore_repeat.c (equal units),
+ * wavecore_traffic.c (bytes), wavecore_group.c (sub-batches and groups), wavecore_time.c (cycles), wavecore.c
+ * (a step). The oracle, tests/hw/wavecore_walk.c, plays a schedule tensor by tensor on a buffer of the given
+ * size. What each count means, and the choices that are ours: docs/jobs/wavecore.md.
  *
  * Activations and their gradients have 2 bytes (FP16). No function allocates but sky_wavecore_prepare(). */
 #ifndef SKY_HW_WAVECORE_H

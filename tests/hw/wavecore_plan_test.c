@@ -108,8 +108,8 @@ static int64_t max64(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-/* The paper's equation: input + output of each layer, and in the main branch but for its first layer the block's
- * input, in the shortcut the main branch's output. Additions and activations work in place. */
+/* The paper's equation: input + output of each layer, and in the main branch but for its first layer the
+ * block's input, in the shortcut the main branch's output. Additions and activations work in place. */
 static int64_t residual_footprint(int64_t in, int64_t inner, int64_t inner_out, int64_t out,
                                   bool shortcut)
 {
