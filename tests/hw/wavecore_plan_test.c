@@ -271,6 +271,46 @@ Test(wavecore_plan, optimal_equals_every_grouping)
     cr_assert_gt(worse, 0); /* else the search would be for nothing */
 }
 
+/* The paper's grouping stops where joining no two neighbours saves anything. */
+Test(wavecore_plan, greedy_joins_what_saves)
+{
+    sky_rng rng = test_rng(13);
+    int64_t neighbours = 0;
+    for (int i = 0; i < 200; i++) {
+        sky_arena a = {0};
+        const sky_network net = random_chain(&rng, &a);
+        sky_wavecore_net w = {0};
+        sky_error e = {0};
+        cr_assert_eq(try_prepare(&w, &net, &a, &e), SKY_OK, "%s", e.text);
+        const sky_wavecore_machine m = machine_of(
+            test_between(&rng, 0, 1) ? SKY_WAVECORE_MBS1 : SKY_WAVECORE_MBS2,
+            (int32_t)test_between(&rng, 1, 40), INT64_C(1) << test_between(&rng, 14, 22));
+        const sky_wavecore_schedule s = sky_wavecore_plan(&w, &m);
+        cr_assert_eq(bytes_of(&w, &m, &s), s.greedy_bytes);
+        for (int32_t join = 0; join + 1 < s.n_groups; join++, neighbours++) {
+            sky_wavecore_group groups[64];
+            int32_t group_of[64];
+            cr_assert(s.n_groups <= 64 && w.n_units <= 64);
+            sky_wavecore_schedule other = {.groups = groups, .group_of = group_of, .live = s.live};
+            for (int32_t g = 0; g < s.n_groups; g++) {
+                if (g == join + 1) {
+                    sky_wavecore_group *both = &groups[other.n_groups - 1];
+                    both->n_units += s.groups[g].n_units;
+                    both->iterations = (int32_t)max64(both->iterations, s.groups[g].iterations);
+                    both->sub_batch = (m.batch + both->iterations - 1) / both->iterations;
+                } else {
+                    groups[other.n_groups++] = s.groups[g];
+                }
+            }
+            for (int32_t u = 0; u < w.n_units; u++)
+                group_of[u] = s.group_of[u] - (s.group_of[u] > join);
+            cr_assert_geq(bytes_of(&w, &m, &other), s.greedy_bytes);
+        }
+        sky_arena_free(&a);
+    }
+    cr_assert_gt(neighbours, 50);
+}
+
 Test(wavecore_plan, better_variants_move_less)
 {
     static const char *const names[] = {"resnet50", "resnet152", "inception_v4", "googlenet"};
