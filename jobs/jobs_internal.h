@@ -11,6 +11,7 @@ extern const sky_job sky__job_fault;
 extern const sky_job sky__job_flexsa;
 extern const sky_job sky__job_gemm;
 extern const sky_job sky__job_noop;
+extern const sky_job sky__job_wavecore;
 
 /* Limits of the registry: every job is a name that people choose from, so hundreds are plenty. */
 enum {

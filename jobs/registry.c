@@ -18,6 +18,7 @@ static const sky_job *const builtin[] = {
     &sky__job_flexsa,
     &sky__job_gemm,
     &sky__job_noop,
+    &sky__job_wavecore,
     NULL,
 };
 
