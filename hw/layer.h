@@ -31,6 +31,7 @@ enum {
     SKY_CHANNELS_MAX = 1 << 20,   /* a vocabulary; channels x rows x columns stay below 2^31 */
     SKY_IMAGE_EDGE_MAX = 1 << 20, /* also the rows of a matrix */
     SKY_WINDOW_EDGE_MAX = 1 << 10,
+    SKY_TABLE_ROWS_MAX = 1 << 24, /* words of a vocabulary; parameters then fit an int64_t */
 };
 
 /* Sequences are columns of one pixel: c features, h tokens, w = 1. A fully connected layer on every token

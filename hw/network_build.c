@@ -141,7 +141,11 @@ static bool infer(const sky_network_builder *b, sky_layer *l, const char **why)
     *why = "its window is out of range";
     switch (l->kind) {
     case SKY_LAYER_INPUT:
+        break;
     case SKY_LAYER_TENSOR:
+        *why = "its table is out of range";
+        if (!in_range(l->table_rows, 0, SKY_TABLE_ROWS_MAX))
+            return false;
         break;
     case SKY_LAYER_CONV:
         if (!infer_conv(l, in, why))
@@ -189,7 +193,7 @@ static bool infer(const sky_network_builder *b, sky_layer *l, const char **why)
         break;
     case SKY_LAYER_EMBED:
         *why = "its table or its input is not one";
-        if (in.c != 1 || !in_range(l->table_rows, 1, INT32_MAX))
+        if (in.c != 1 || !in_range(l->table_rows, 1, SKY_TABLE_ROWS_MAX))
             return false;
         l->out = (sky_shape){l->out.c, in.h, in.w};
         break;

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "hw/onnx_fold.h"
 #include "hw/onnx_internal.h"
 
@@ -124,13 +125,82 @@ static sky_err add_initializers(sky__onnx *g, const SkyOnnx__Graph *graph)
     return SKY_OK;
 }
 
-/* --- inputs --- */
-
 static bool is_integer(int32_t elem_type)
 {
     return elem_type >= 2 && elem_type <= 13 && elem_type != 8 && elem_type != 10 &&
            elem_type != 11;
 }
+
+/* --- sizes that the user gives --- */
+
+enum { SIZES_MAX = 32 };
+
+/* The i-th of "name=number,..."; false after the last. The name's end is at the sign. */
+static bool nth_size(const sky__onnx *g, int i, const char **name, size_t *name_len, int64_t *size)
+{
+    const char *at = g->sizes;
+    for (; i > 0 && *at; i--) {
+        at += strcspn(at, ",");
+        at += *at == ',';
+    }
+    const size_t len = strcspn(at, ",");
+    const char *sign = memchr(at, '=', len);
+    char digits[24] = "";
+    *name = at;
+    *name_len = sign ? (size_t)(sign - at) : len;
+    *size = 0;
+    if (sign && len - *name_len - 1 < sizeof digits) {
+        memcpy(digits, sign + 1, len - *name_len - 1);
+        if (sky_parse_i64(digits, size) != SKY_OK)
+            *size = 0;
+    }
+    return len > 0;
+}
+
+static sky_err check_sizes(sky__onnx *g)
+{
+    const char *name;
+    size_t len;
+    int64_t size;
+    int i = 0;
+    for (; nth_size(g, i, &name, &len, &size); i++) {
+        if (len == 0 || name[len] != '=' || size < 1 || i == SIZES_MAX)
+            return sky_fail(g->e, SKY_EINVAL,
+                            "%s: sizes '%.100s': at most %d of the form NAME=NUMBER were expected, "
+                            "with commas between",
+                            g->path, g->sizes, SIZES_MAX);
+    }
+    return SKY_OK;
+}
+
+static int64_t size_of(sky__onnx *g, const char *dimension)
+{
+    const char *name;
+    size_t len;
+    int64_t size;
+    for (int i = 0; nth_size(g, i, &name, &len, &size); i++) {
+        if (strlen(dimension) == len && memcmp(dimension, name, len) == 0) {
+            g->sizes_met |= UINT32_C(1) << i;
+            return size;
+        }
+    }
+    return 0;
+}
+
+static sky_err check_all_met(sky__onnx *g)
+{
+    const char *name;
+    size_t len;
+    int64_t size;
+    for (int i = 0; nth_size(g, i, &name, &len, &size); i++) {
+        if (!(g->sizes_met & UINT32_C(1) << i))
+            return sky_fail(g->e, SKY_EINVAL, "%s: no input has an open dimension '%.*s'", g->path,
+                            len < 60 ? (int)len : 60, name);
+    }
+    return SKY_OK;
+}
+
+/* --- inputs --- */
 
 static sky_err read_dims(sky__onnx *g, const SkyOnnx__ValueInfo *input, int64_t *dim, int32_t *rank)
 {
@@ -145,13 +215,13 @@ static sky_err read_dims(sky__onnx *g, const SkyOnnx__ValueInfo *input, int64_t 
             input->name, n, SKY__ONNX_RANK_MAX - 1);
     for (size_t i = 0; i < n; i++) {
         const SkyOnnx__Dimension *d = type->shape->dim[i];
-        dim[i] = d->dim_value;
+        dim[i] = d->dim_value > 0 ? d->dim_value : size_of(g, d->dim_param);
         if (i == 0 && dim[i] <= 0)
             dim[i] = 1; /* any batch */
         if (dim[i] < 1)
             return sky_fail(g->e, SKY_EINVAL,
                             "%s: input '%.120s': dimension %zu is open ('%.60s'); only the batch's "
-                            "may be: export the model with a fixed size",
+                            "may be: export the model with a fixed size, or give one",
                             g->path, input->name, i, d->dim_param);
         if (dim[i] > SKY_IMAGE_EDGE_MAX)
             return sky_fail(g->e, SKY_ELIMIT, "%s: input '%.120s': dimension %zu is %lld", g->path,
@@ -376,8 +446,12 @@ static sky_err build(sky__onnx *g, const SkyOnnx__Graph *graph, sky_network *out
         err = count_readers(g, graph);
     if (err == SKY_OK)
         err = add_initializers(g, graph);
+    if (err == SKY_OK)
+        err = check_sizes(g);
     for (size_t i = 0; err == SKY_OK && i < graph->n_input; i++)
         err = add_input(g, graph->input[i]);
+    if (err == SKY_OK)
+        err = check_all_met(g);
     for (size_t i = 0; err == SKY_OK && i < graph->n_node; i++) {
         g->node = graph->node[i];
         if (!add_node(g))
@@ -396,11 +470,11 @@ static sky_err build(sky__onnx *g, const SkyOnnx__Graph *graph, sky_network *out
     return err;
 }
 
-sky_err sky_onnx_parse(const char *path, const void *bytes, size_t len, sky_arena *arena,
-                       sky_network *out, sky_error *e)
+sky_err sky_onnx_parse(const char *path, const void *bytes, size_t len, const char *sizes,
+                       sky_arena *arena, sky_network *out, sky_error *e)
 {
     assert(path && (bytes || len == 0) && arena && out);
-    sky__onnx g = {.path = path, .b = {.arena = arena}, .e = e};
+    sky__onnx g = {.path = path, .sizes = sizes ? sizes : "", .b = {.arena = arena}, .e = e};
     g.names.arena = g.layer_names.arena = &g.scratch;
     const SkyOnnx__Model *model = NULL;
     sky_err err = decode(&g, bytes, len, &model);
@@ -410,7 +484,8 @@ sky_err sky_onnx_parse(const char *path, const void *bytes, size_t len, sky_aren
     return err;
 }
 
-sky_err sky_onnx_load(const char *path, sky_arena *arena, sky_network *out, sky_error *e)
+sky_err sky_onnx_load(const char *path, const char *sizes, sky_arena *arena, sky_network *out,
+                      sky_error *e)
 {
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
@@ -430,7 +505,7 @@ sky_err sky_onnx_load(const char *path, sky_arena *arena, sky_network *out, sky_
     close(fd);
     if (err != SKY_OK)
         return err;
-    err = sky_onnx_parse(path, bytes, (size_t)st.st_size, arena, out, e);
+    err = sky_onnx_parse(path, bytes, (size_t)st.st_size, sizes, arena, out, e);
     munmap(bytes, (size_t)st.st_size);
     return err;
 }

@@ -64,6 +64,8 @@ typedef struct sky__onnx_value {
 
 typedef struct sky__onnx {
     const char *path;
+    const char *sizes;  /* of open dimensions */
+    uint32_t sizes_met; /* bit i: an input has the i-th */
     sky_arena scratch;
     sky_network_builder b;
     sky__names names; /* of values; value[i] is names.name[i] */

@@ -49,10 +49,23 @@ static bool ends_in(const char *text, const char *end)
     return len > end_len && strcmp(text + len - end_len, end) == 0;
 }
 
+/* Where "model.onnx:sequence=128" has its sizes; NULL if it has none. */
+static const char *sizes_of(const char *spec)
+{
+    const char *end = strstr(spec, ".onnx:");
+    return end && end > spec ? end + strlen(".onnx:") : NULL;
+}
+
 static sky_err read_network(const char *path, entry *out, sky_error *e)
 {
-    if (ends_in(path, ".onnx"))
-        return sky_onnx_load(path, &files.arena, &out->network, e);
+    const char *sizes = sizes_of(path);
+    if (sizes) {
+        path = sky_arena_strndup(&files.arena, path, (size_t)(sizes - 1 - path));
+        if (!path)
+            return sky_fail(e, SKY_ENOMEM, "%s", sky_strerror(SKY_ENOMEM));
+    }
+    if (sizes || ends_in(path, ".onnx"))
+        return sky_onnx_load(path, sizes, &files.arena, &out->network, e);
     char *bytes = NULL;
     size_t len = 0;
     sky_err err = sky_read_file(path, SKY_TOPOLOGY_BYTES_MAX, &bytes, &len, e);
@@ -134,7 +147,7 @@ static sky_err unknown(const char *name, sky_error *e)
 
 static bool is_file(const char *spec)
 {
-    return ends_in(spec, ".onnx") || ends_in(spec, ".csv");
+    return ends_in(spec, ".onnx") || ends_in(spec, ".csv") || sizes_of(spec);
 }
 
 sky_err sky_job_network_check(const char *spec, const sky_network **out, sky_error *e)

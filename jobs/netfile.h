@@ -1,7 +1,8 @@
 /* Networks and traces that jobs are given by name or by file: the text parameters `network` and `trace`.
  *
  * A network is a name of the zoo (hw/network.h), or a path that ends in .onnx (hw/onnx.h) or .csv (a SCALE-Sim
- * topology, hw/topology.h). Paths are relative to the sweep file's folder, sky_job_ctx.workdir.
+ * topology, hw/topology.h). Behind .onnx may follow sizes of dimensions that the file leaves open:
+ * "bert.onnx:sequence=128". Paths are relative to the sweep file's folder, sky_job_ctx.workdir.
  *
  * Each process reads a file once: later calls look it up, allocate nothing and see no change of it. What is
  * found lives until the process ends. A file that could not be read stays so too: a million points do not

@@ -12,6 +12,8 @@ has "$out" '^layer,kind,input,output,window,stride,groups,parameters,macs$'
 same "$(awk -F, '{p += $8; m += $9} END {printf "%.0f %.0f", p, m}' <<<"$out")" "124439808 145824153600"
 run 0 networks "$models/gpt2_small.onnx" --json
 same "$(json "$out" 'len([l for l in d if l["kind"] == "matmul"])')" 24
+run 1 networks "$models/gpt2_small.onnx:sequence=128" && has "$err" "no input has an open dimension 'sequence'"
+run 0 networks "$models/gpt2_small.onnx:batch=4" && has "$out" '^gpt2_small .* 124439808 parameters, 145824153600 '
 run 2 networks resnet5 && has "$err" "did you mean 'resnet50'"
 run 2 networks --json --csv
 run 1 networks none.onnx && has "$err" 'none.onnx'

@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     sky_arena arena = {0};
     sky_network net;
     sky_error e = {0};
-    const sky_err err = sky_onnx_parse("fuzz.onnx", data, len, &arena, &net, &e);
+    const sky_err err = sky_onnx_parse("fuzz.onnx", data, len, "H=8", &arena, &net, &e);
     check_error(err, &e);
     if (err == SKY_OK)
         check_network(&net);

@@ -324,6 +324,7 @@ Test(network, sequences)
         {.kind = SKY_LAYER_SLICE, .n_inputs = 1, .input = {q}, .axis = SKY_AXIS_H},
         {.kind = SKY_LAYER_EMBED, .n_inputs = 1, .input = {q}, .table_rows = 9, .out = {.c = 3}},
         {.kind = SKY_LAYER_EMBED, .n_inputs = 1, .input = {0}, .out = {.c = 3}},
+        {.kind = SKY_LAYER_TENSOR, .table_rows = SKY_TABLE_ROWS_MAX + 1, .out = {8, 1, 1}},
         {.kind = SKY_LAYER_RESHAPE, .n_inputs = 1, .input = {q}, .out = {8, 5, 3}},
         {.kind = SKY_LAYER_TENSOR, .out = {8, 0, 1}},
         {.kind = SKY_LAYER_TENSOR, .n_inputs = 1, .input = {q}, .out = {8, 1, 1}},

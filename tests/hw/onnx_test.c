@@ -15,7 +15,7 @@ static void load(const char *name, sky_arena *arena, sky_network *net)
     char path[512];
     sky_error e = {0};
     snprintf(path, sizeof path, "%s/%s.onnx", ONNX_DIR, name);
-    cr_assert_eq(sky_onnx_load(path, arena, net, &e), SKY_OK, "%s", e.text);
+    cr_assert_eq(sky_onnx_load(path, NULL, arena, net, &e), SKY_OK, "%s", e.text);
 }
 
 static int by_shape(const void *a, const void *b)
@@ -145,17 +145,23 @@ Test(onnx, layers_are_named_after_their_weights)
 
 /* --- single operators --- */
 
-static sky_err parse(const char *source, sky_arena *arena, sky_network *net, sky_error *e)
+static sky_err parse_sized(const char *source, const char *sizes, sky_arena *arena,
+                           sky_network *net, sky_error *e)
 {
     sky_buf model = {0};
     onnx_from_text(source, &model);
     /* A copy of exactly that length: sanitizers see a read beyond it. */
     void *bytes = malloc(model.len);
     memcpy(bytes, model.data, model.len);
-    const sky_err err = sky_onnx_parse("m.onnx", bytes, model.len, arena, net, e);
+    const sky_err err = sky_onnx_parse("m.onnx", bytes, model.len, sizes, arena, net, e);
     free(bytes);
     sky_buf_free(&model);
     return err;
+}
+
+static sky_err parse(const char *source, sky_arena *arena, sky_network *net, sky_error *e)
+{
+    return parse_sized(source, NULL, arena, net, e);
 }
 
 /* The shape of the layer that the model's last node became. */
@@ -456,6 +462,40 @@ Test(onnx, errors_name_the_node)
     }
 }
 
+/* A sequence of any length, as most exporters write it. */
+Test(onnx, open_dimensions_get_sizes)
+{
+    static const char source[] = "tokens ids batch sequence\n input x batch sequence 8 width\n"
+                                 "weight w 9 5\n Gather w ids -> y\n Relu x -> z\n output y\n";
+    static const struct {
+        const char *sizes, *says;
+    } wrong[] = {
+        {NULL, "input 'ids': dimension 1 is open ('sequence')"},
+        {"sequence=7", "input 'x': dimension 3 is open ('width')"},
+        {"sequence=7,width=3,depth=2", "no input has an open dimension 'depth'"},
+        {"sequence", "expected"},
+        {"sequence=", "expected"},
+        {"=7", "expected"},
+        {"sequence=0", "expected"},
+        {"sequence=-7", "expected"},
+        {"sequence=7x", "expected"},
+        {"sequence=99999999999999999999999999", "expected"},
+        {"sequence=9999999,width=3", "9999999"},
+        {",sequence=7", "dimension 1 is open"},
+    };
+    sky_arena arena = {0};
+    sky_network net;
+    sky_error e = {0};
+    cr_assert_eq(parse_sized(source, "sequence=7,width=3", &arena, &net, &e), SKY_OK, "%s", e.text);
+    ASSERT_SHAPE(net.layers[0].out, 1, 7, 1);
+    ASSERT_SHAPE(net.layers[1].out, 7, 8, 3);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        cr_assert_neq(parse_sized(source, wrong[i].sizes, &arena, &net, &e), SKY_OK, "%zu", i);
+        cr_assert_not_null(strstr(e.text, wrong[i].says), "%zu: %s", i, e.text);
+    }
+    sky_arena_free(&arena);
+}
+
 static char *read_file(const char *name, size_t *len)
 {
     char path[512];
@@ -480,7 +520,7 @@ Test(onnx, cut_off_files)
         sky_error e = {0};
         char *part = malloc(cut + 1);
         memcpy(part, whole, cut);
-        refusals += sky_onnx_parse("cut", part, cut, &arena, &net, &e) != SKY_OK;
+        refusals += sky_onnx_parse("cut", part, cut, NULL, &arena, &net, &e) != SKY_OK;
         free(part);
         sky_arena_free(&arena);
     }
@@ -500,7 +540,7 @@ Test(onnx, flipped_bits)
         const size_t at = (size_t)test_between(&rng, 0, (int64_t)len - 1);
         const char before = bytes[at];
         bytes[at] = (char)test_between(&rng, 0, 255);
-        const sky_err err = sky_onnx_parse("flip", bytes, len, &arena, &net, &e);
+        const sky_err err = sky_onnx_parse("flip", bytes, len, NULL, &arena, &net, &e);
         cr_assert_eq(err, e.code);
         cr_assert(err == SKY_OK || e.text[0]);
         bytes[at] = before;
@@ -526,7 +566,7 @@ Test(onnx, weights_are_skipped)
     sky_arena arena = {0};
     sky_network net;
     sky_error e = {0};
-    const sky_err err = sky_onnx_parse("big", b.data, b.len, &arena, &net, &e);
+    const sky_err err = sky_onnx_parse("big", b.data, b.len, "", &arena, &net, &e);
     cr_assert_eq(err, SKY_OK, "%s", e.text);
     cr_assert_leq(arena.used_bytes, 1 << 20);
     sky_arena_free(&arena);
@@ -539,10 +579,10 @@ Test(onnx, files_that_are_none)
     sky_arena arena = {0};
     sky_network net;
     sky_error e = {0};
-    cr_assert_eq(sky_onnx_load("/no/such/file.onnx", &arena, &net, &e), SKY_ENOTFOUND);
+    cr_assert_eq(sky_onnx_load("/no/such/file.onnx", NULL, &arena, &net, &e), SKY_ENOTFOUND);
     cr_assert_not_null(strstr(e.text, "/no/such/file.onnx"));
-    cr_assert_eq(sky_onnx_load(ONNX_DIR, &arena, &net, &e), SKY_EFORMAT);
-    cr_assert_eq(sky_onnx_load(ONNX_DIR "/make_models.py", &arena, &net, &e), SKY_EFORMAT);
+    cr_assert_eq(sky_onnx_load(ONNX_DIR, NULL, &arena, &net, &e), SKY_EFORMAT);
+    cr_assert_eq(sky_onnx_load(ONNX_DIR "/make_models.py", NULL, &arena, &net, &e), SKY_EFORMAT);
     cr_assert_not_null(strstr(e.text, "not ONNX"), "%s", e.text);
     sky_arena_free(&arena);
 }
