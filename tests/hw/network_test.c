@@ -342,7 +342,8 @@ Test(network, sequences)
  * groups cost. */
 Test(network, products_of_activations_are_per_sample)
 {
-    const sky_flexsa_machine m = sky_flexsa_machine_of(SKY_1G1F, 128, 2);
+    const sky_flexsa_org org = {.groups = 1, .units = 1, .flexible = true};
+    const sky_flexsa_machine m = sky_flexsa_machine_of(org, (sky_array){128, 128}, 2);
     const sky_conv_shape one = {.c = 64,
                                 .h = 100,
                                 .w = 1,
