@@ -73,7 +73,7 @@ bool sky_he_path_available(sky_he_path path);
 /* ---- Parameters and context ---- */
 
 enum {
-    SKY_HE_LOG2_N_MIN = 4, /* for tests (insecure); secure ones begin at 2^10 */
+    SKY_HE_LOG2_N_MIN = 6, /* for tests (insecure); secure ones begin at 2^10 */
     SKY_HE_LOG2_N_MAX = 16,
     SKY_HE_DATA_MAX = 40, /* more than any secure chain at 2^16 uses with 40-bit primes */
     SKY_HE_SPECIAL_MAX = 8,
