@@ -14,10 +14,10 @@
 typedef __m256d d4;
 
 enum {
-    BLOCK = 2048,   /* elements that stay in the first-level cache for all remaining stages */
-    TAIL = 2,       /* stages within one vector, done on 4 blocks at a time, transposed */
-    GROUP = 3 * 4,  /* roots of those stages for 4 blocks: 1 + 2 vectors */
-    CHUNK = 7,      /* products, each up to 0.875 q, that are added before a reduction */
+    BLOCK = 2048,  /* elements that stay in the first-level cache for all remaining stages */
+    TAIL = 2,      /* stages within one vector, done on 4 blocks at a time, transposed */
+    GROUP = 3 * 4, /* roots of those stages for 4 blocks: 1 + 2 vectors */
+    CHUNK = 7,     /* products, each up to 0.875 q, that are added before a reduction */
 };
 
 typedef struct prime {
@@ -242,7 +242,8 @@ static void forward(uint64_t *x, const he_table *t)
     }
     for (; n >> s > BLOCK && s < log2_n - TAIL; s += 2)
         pass4_some(x, table, log2_n, (span){s, 0, (size_t)1 << s}, &m);
-    for (size_t b = 0; b < (size_t)1 << s; b++) { /* depth first: each block once through the cache */
+    for (size_t b = 0; b < (size_t)1 << s;
+         b++) { /* depth first: each block once through the cache */
         for (uint32_t k = s; k < log2_n - TAIL; k += 2)
             pass4_some(x, table, log2_n, (span){k, b << (k - s), (b + 1) << (k - s)}, &m);
         tail(x, table, n, b * (n / 16) >> s, (b + 1) * (n / 16) >> s, &m);
@@ -338,7 +339,8 @@ static void inverse(uint64_t *x, const he_table *t)
     for (size_t b = 0; b < (size_t)1 << s; b++) {
         tail_back(x, table, n, b * (n / 16) >> s, (b + 1) * (n / 16) >> s, &m);
         for (uint32_t k = log2_n - TAIL; k > s; k -= 2)
-            pass4_back(x, table, log2_n, (span){k - 2, b << (k - 2 - s), (b + 1) << (k - 2 - s)}, &m);
+            pass4_back(x, table, log2_n, (span){k - 2, b << (k - 2 - s), (b + 1) << (k - 2 - s)},
+                       &m);
     }
     for (; s > 2; s -= 2)
         pass4_back(x, table, log2_n, (span){s - 2, 0, (size_t)1 << (s - 2)}, &m);
@@ -427,7 +429,8 @@ static void convert(uint64_t *out, const uint64_t *const *x, const he_convert *c
         convert_some(out, x, c, c->count, n, m);
 }
 
-static void scale(uint64_t *out, const uint64_t *x, he_factor f, size_t n, const he_modulus *modulus)
+static void scale(uint64_t *out, const uint64_t *x, he_factor f, size_t n,
+                  const he_modulus *modulus)
 {
     prime m = prime_of(modulus);
     d4 w = all((double)he_centre(f.w, modulus->q));

@@ -113,8 +113,9 @@ sky_err sky_he_decrypt(sky_he_eval *ev, sky_he_pt *out, const sky_he_ct *ct,
     if (ct->is.extended)
         return he_fail(e, SKY_HE_FORM, "the ciphertext is extended; divide by P first");
     if (ct->is.level > out->limbs_max)
-        return he_fail(e, SKY_HE_CAPACITY, "the plaintext has room for %u residue polynomials, not %u",
-                       out->limbs_max, ct->is.level);
+        return he_fail(e, SKY_HE_CAPACITY,
+                       "the plaintext has room for %u residue polynomials, not %u", out->limbs_max,
+                       ct->is.level);
     for (uint32_t r = 0; r < ct->is.level; r++) { /* Horner in s */
         const uint64_t *s = he_climb(ctx, secret->s, r);
         uint64_t *sum = ev->spare, *to = he_limb(ctx, out->x, r);
@@ -137,7 +138,8 @@ typedef void (*limb_op)(uint64_t *out, const uint64_t *x, const uint64_t *y, siz
                         const he_modulus *m);
 
 /* Parts that only one operand has: copied, or negated when subtracted. */
-static void lone_part(sky_he_eval *ev, sky_he_ct *out, const sky_he_ct *a, uint32_t part, bool negate)
+static void lone_part(sky_he_eval *ev, sky_he_ct *out, const sky_he_ct *a, uint32_t part,
+                      bool negate)
 {
     const sky_he_ctx *ctx = ev->ctx;
     memset(ev->spare, 0, limb_bytes(ctx));
@@ -227,7 +229,8 @@ sky_err sky_he_drop(sky_he_eval *ev, sky_he_ct *out, const sky_he_ct *a, uint32_
         return he_fail(e, SKY_HE_FORM, "the ciphertext is extended; divide by P first");
     if (level < 1 || level > a->is.level)
         return he_fail(e, SKY_HE_LEVEL, "cannot drop from level %u to %u", a->is.level, level);
-    if ((err = he_check_scale(ctx, a->is.scale, level, e)) || (err = he_check_room(out, want, ctx, e)))
+    if ((err = he_check_scale(ctx, a->is.scale, level, e)) ||
+        (err = he_check_room(out, want, ctx, e)))
         return err;
     for (uint32_t part = 0; part < want.parts; part++)
         memmove(out->part[part], a->part[part], level * limb_bytes(ctx));
@@ -237,7 +240,8 @@ sky_err sky_he_drop(sky_he_eval *ev, sky_he_ct *out, const sky_he_ct *a, uint32_
 
 /* An extended ciphertext stands for P times its message, and so must the plaintext; that is P times a
  * plaintext modulo QP, zero modulo the special primes. */
-static void add_plain_extended(sky_he_eval *ev, uint64_t *out, const uint64_t *a, const sky_he_pt *b)
+static void add_plain_extended(sky_he_eval *ev, uint64_t *out, const uint64_t *a,
+                               const sky_he_pt *b)
 {
     const sky_he_ctx *ctx = ev->ctx;
     for (uint32_t r = 0; r < b->is.level; r++) {
@@ -324,7 +328,8 @@ static sky_err check_dot(sky_he_eval *ev, const sky_he_ct *out, const sky_he_ct 
 
 /* One limb of one part, in passes of DOT_MAX terms. */
 static void dot_limb(sky_he_eval *ev, uint64_t *to, const sky_he_ct *const *a,
-                     const sky_he_pt *const *b, size_t n, uint32_t part, uint32_t r, const he_modulus *m)
+                     const sky_he_pt *const *b, size_t n, uint32_t part, uint32_t r,
+                     const he_modulus *m)
 {
     const sky_he_ctx *ctx = ev->ctx;
     for (size_t from = 0; from < n; from += DOT_MAX) {

@@ -63,12 +63,12 @@ static inline v8 lanes_of(v8 x, v8 index)
 #endif
 
 enum {
-    BLOCK = 2048,     /* elements that stay in the first-level cache for all remaining stages */
-    TAIL = 3,         /* stages within one vector, done on 8 blocks at a time, transposed */
-    GROUP = 7 * 8,    /* roots of those stages for 8 blocks: 1 + 2 + 4 vectors */
-    CHUNK = 12,       /* products of 50-bit factors whose high halves fit 52 bits together: 2^4 - 1,
+    BLOCK = 2048,   /* elements that stay in the first-level cache for all remaining stages */
+    TAIL = 3,       /* stages within one vector, done on 8 blocks at a time, transposed */
+    GROUP = 7 * 8,  /* roots of those stages for 8 blocks: 1 + 2 + 4 vectors */
+    CHUNK = 12,     /* products of 50-bit factors whose high halves fit 52 bits together: 2^4 - 1,
                          and one for what is there already */
-    LAZY_BITS = 46,   /* primes below 2^46 need no reduction between forward stages */
+    LAZY_BITS = 46, /* primes below 2^46 need no reduction between forward stages */
 };
 
 static inline v8 all(uint64_t x)
@@ -300,7 +300,8 @@ static inline void forward_any(uint64_t *x, const he_table *t, bool lazy)
     }
     for (; n >> s > BLOCK && s < log2_n - TAIL; s += 2)
         pass4(x, table, log2_n, s, 0, (size_t)1 << s, &p, lazy);
-    for (size_t b = 0; b < (size_t)1 << s; b++) { /* depth first: each block once through the cache */
+    for (size_t b = 0; b < (size_t)1 << s;
+         b++) { /* depth first: each block once through the cache */
         for (uint32_t k = s; k < log2_n - TAIL; k += 2)
             pass4(x, table, log2_n, k, b << (k - s), (b + 1) << (k - s), &p, lazy);
         tail(x, table, n, b * (n / 64) >> s, (b + 1) * (n / 64) >> s, &p, lazy);
@@ -317,8 +318,8 @@ static void forward(uint64_t *x, const he_table *t)
 
 /* ---- Inverse ---- */
 
-static inline void tail_back(uint64_t *x, const uint64_t *table, size_t n, size_t first, size_t last,
-                             const prime *p)
+static inline void tail_back(uint64_t *x, const uint64_t *table, size_t n, size_t first,
+                             size_t last, const prime *p)
 {
     for (size_t g = first; g < last; g++) {
         size_t r = n / 8 + g * GROUP;

@@ -223,7 +223,8 @@ static void sub(uint64_t *out, const uint64_t *x, const uint64_t *y, size_t n, c
         out[i] = he_sub(x[i], y[i], m->q);
 }
 
-static void permute(uint64_t *restrict out, const uint64_t *restrict x, const uint32_t *map, size_t n)
+static void permute(uint64_t *restrict out, const uint64_t *restrict x, const uint32_t *map,
+                    size_t n)
 {
     for (size_t b = 0; b < n / HE_LANES; b++) {
         const uint64_t *from = x + (size_t)(map[b] >> 6) * HE_LANES;
@@ -257,8 +258,8 @@ const he_kernels he_kernels_portable = {
 
 /* Lane j of a block holds the value whose exponent has the top three bits brv3(j) = c; the lane that
  * it comes from has the top bits (offset + c g) mod 8. */
-#define BRV3(c)           (((c) >> 2 & 1) | ((c)&2) | ((c) << 2 & 4))
-#define LANE(o, g, j)     BRV3(((o) + BRV3(j) * (g)) & 7)
+#define BRV3(c)       (((c) >> 2 & 1) | ((c)&2) | ((c) << 2 & 4))
+#define LANE(o, g, j) BRV3(((o) + BRV3(j) * (g)) & 7)
 #define PATTERN(o, g)                                                                              \
     {                                                                                              \
         LANE(o, g, 0), LANE(o, g, 1), LANE(o, g, 2), LANE(o, g, 3), LANE(o, g, 4), LANE(o, g, 5),  \
@@ -267,8 +268,9 @@ const he_kernels he_kernels_portable = {
 #define PATTERNS(o)                                                                                \
     PATTERN(o, 0), PATTERN(o, 1), PATTERN(o, 2), PATTERN(o, 3), PATTERN(o, 4), PATTERN(o, 5),      \
         PATTERN(o, 6), PATTERN(o, 7)
-_Alignas(64) const uint64_t he_lane_patterns[64][HE_LANES] = {PATTERNS(0), PATTERNS(1), PATTERNS(2), PATTERNS(3),
-                                                 PATTERNS(4), PATTERNS(5), PATTERNS(6), PATTERNS(7)};
+_Alignas(64) const uint64_t he_lane_patterns[64][HE_LANES] = {PATTERNS(0), PATTERNS(1), PATTERNS(2),
+                                                              PATTERNS(3), PATTERNS(4), PATTERNS(5),
+                                                              PATTERNS(6), PATTERNS(7)};
 
 /* ---- Which version ---- */
 

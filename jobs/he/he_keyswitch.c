@@ -9,7 +9,8 @@
 #include "jobs/he/he_internal.h"
 
 /* acc = (sum of digits b_d, sum of digits a_d) modulo the prime of limb r; x: digits, N words each. */
-static void mac_limb(sky_he_eval *ev, const he_key *key, const uint64_t *x, uint32_t level, uint32_t r)
+static void mac_limb(sky_he_eval *ev, const he_key *key, const uint64_t *x, uint32_t level,
+                     uint32_t r)
 {
     const sky_he_ctx *ctx = ev->ctx;
     const sky_he_keys *set = ev->keys;
@@ -119,8 +120,8 @@ static void permute_out(sky_he_eval *ev, sky_he_ct *out, const he_key *key, sky_
     const sky_he_ctx *ctx = ev->ctx;
     for (uint32_t part = 0; part < 2; part++) {
         for (uint32_t r = 0; r < he_limbs(ctx, want.level, want.extended); r++)
-            ctx->k->permute(he_limb(ctx, out->part[part], r), he_climb(ctx, ev->acc[part], r), key->map,
-                            ctx->n);
+            ctx->k->permute(he_limb(ctx, out->part[part], r), he_climb(ctx, ev->acc[part], r),
+                            key->map, ctx->n);
     }
     out->is = want;
 }
@@ -212,12 +213,14 @@ sky_err sky_he_hoist_set(sky_he_eval *ev, sky_he_hoist *h, const sky_he_ct *a, s
     if ((err = check_two(ev, a, false, e)) || (err = he_check_ctx(h->ctx, ctx, e)))
         return err;
     if (a->is.level > h->level_max)
-        return he_fail(e, SKY_HE_CAPACITY, "room for digits of level %u, the ciphertext has level %u",
-                       h->level_max, a->is.level);
+        return he_fail(e, SKY_HE_CAPACITY,
+                       "room for digits of level %u, the ciphertext has level %u", h->level_max,
+                       a->is.level);
     uint32_t level = a->is.level, digits = he_digits(ctx, level);
     he_decompose(ev, ev->coefficients, a->part[1], level);
     for (uint32_t r = 0; r < he_limbs(ctx, level, true); r++)
-        he_raise(ev, h->digits + (size_t)r * digits * ctx->n, ev->coefficients, a->part[1], level, r);
+        he_raise(ev, h->digits + (size_t)r * digits * ctx->n, ev->coefficients, a->part[1], level,
+                 r);
     for (uint32_t r = 0; r < level; r++)
         ctx->k->scale(he_limb(ctx, h->c0, r), he_climb(ctx, a->part[0], r), ctx->p_mod[r], ctx->n,
                       he_mod(ctx, r));
@@ -250,7 +253,8 @@ static void unrotated(sky_he_eval *ev, sky_he_ct *out, const sky_he_hoist *h, sk
         he_factor p_inv = ctx->special.d_inv[r], one = he_factor_of(1, m->q);
         ctx->k->scale(he_limb(ctx, out->part[0], r), he_climb(ctx, h->c0, r),
                       want.extended ? one : p_inv, ctx->n, m);
-        ctx->k->scale(he_limb(ctx, out->part[1], r), c1, want.extended ? ctx->p_mod[r] : one, ctx->n, m);
+        ctx->k->scale(he_limb(ctx, out->part[1], r), c1, want.extended ? ctx->p_mod[r] : one,
+                      ctx->n, m);
     }
     for (uint32_t part = 0; part < 2 && want.extended; part++)
         memset(he_limb(ctx, out->part[part], want.level), 0,
@@ -258,8 +262,8 @@ static void unrotated(sky_he_eval *ev, sky_he_ct *out, const sky_he_hoist *h, sk
     out->is = want;
 }
 
-static sky_err hoisted(sky_he_eval *ev, sky_he_ct *out, const sky_he_hoist *h, int32_t step, bool lazy,
-                       sky_error *e)
+static sky_err hoisted(sky_he_eval *ev, sky_he_ct *out, const sky_he_hoist *h, int32_t step,
+                       bool lazy, sky_error *e)
 {
     const sky_he_ctx *ctx = ev->ctx;
     sky_he_state want = h->is;

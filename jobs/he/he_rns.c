@@ -33,7 +33,8 @@ void he_divide(sky_he_eval *ev, uint64_t *out, uint64_t *x, const he_basis *basi
         ctx->k->convert(rest, from, &basis->to[r], ctx->n, m);
         ctx->k->forward(rest, &ctx->tables[r]);
         ev->counts.ntts++;
-        ctx->k->sub_scale(he_limb(ctx, out, r), he_climb(ctx, x, r), rest, basis->d_inv[r], ctx->n, m);
+        ctx->k->sub_scale(he_limb(ctx, out, r), he_climb(ctx, x, r), rest, basis->d_inv[r], ctx->n,
+                          m);
     }
 }
 
