@@ -420,11 +420,24 @@ static inline void convert_some(uint64_t *out, const uint64_t *const *x, const h
     }
 }
 
+/* One prime: centred by a comparison, which rounds as the general way does (docs/he.md). */
+static inline void convert_one(uint64_t *out, const uint64_t *x, double d, size_t n,
+                               const he_modulus *modulus)
+{
+    prime m = prime_of(modulus);
+    const d4 all_d = all(d), half = all((d - 1) / 2);
+    for (size_t i = 0; i < n; i += 4) {
+        d4 a = load(x + i);
+        a = _mm256_sub_pd(a, _mm256_and_pd(_mm256_cmp_pd(a, half, _CMP_GT_OQ), all_d));
+        store_residue(out + i, reduce(a, &m), &m);
+    }
+}
+
 static void convert(uint64_t *out, const uint64_t *const *x, const he_convert *c, size_t n,
                     const he_modulus *m)
 {
     if (c->count == 1)
-        convert_some(out, x, c, 1, n, m);
+        convert_one(out, x[0], (double)c->d, n, m);
     else
         convert_some(out, x, c, c->count, n, m);
 }
@@ -451,12 +464,24 @@ static void sub_scale(uint64_t *out, const uint64_t *x, const uint64_t *y, he_fa
 
 static void add(uint64_t *out, const uint64_t *x, const uint64_t *y, size_t n, const he_modulus *m)
 {
-    he_kernels_portable.add(out, x, y, n, m);
+    const __m256i q = _mm256_set1_epi64x((int64_t)m->q);
+    for (size_t i = 0; i < n; i += 4) {
+        __m256i a = _mm256_load_si256((const __m256i *)(x + i));
+        a = _mm256_sub_epi64(_mm256_add_epi64(a, _mm256_load_si256((const __m256i *)(y + i))), q);
+        __m256i negative = _mm256_cmpgt_epi64(_mm256_setzero_si256(), a);
+        _mm256_store_si256((__m256i *)(out + i), _mm256_add_epi64(a, _mm256_and_si256(negative, q)));
+    }
 }
 
 static void sub(uint64_t *out, const uint64_t *x, const uint64_t *y, size_t n, const he_modulus *m)
 {
-    he_kernels_portable.sub(out, x, y, n, m);
+    const __m256i q = _mm256_set1_epi64x((int64_t)m->q);
+    for (size_t i = 0; i < n; i += 4) {
+        __m256i a = _mm256_load_si256((const __m256i *)(x + i));
+        a = _mm256_sub_epi64(a, _mm256_load_si256((const __m256i *)(y + i)));
+        __m256i negative = _mm256_cmpgt_epi64(_mm256_setzero_si256(), a);
+        _mm256_store_si256((__m256i *)(out + i), _mm256_add_epi64(a, _mm256_and_si256(negative, q)));
+    }
 }
 
 static void permute(uint64_t *out, const uint64_t *x, const uint32_t *map, size_t n)
@@ -464,10 +489,22 @@ static void permute(uint64_t *out, const uint64_t *x, const uint32_t *map, size_
     he_kernels_portable.permute(out, x, map, n);
 }
 
-/* |c| < 2^62 = high 2^31 + low, low signed: both exact. */
-static void reduce_signed(uint64_t *out, const int64_t *c, size_t n, const he_modulus *m)
+/* |c| < 2^62 = high 2^32 + low, high signed and low not: both exact as doubles. */
+static void reduce_signed(uint64_t *out, const int64_t *c, size_t n, const he_modulus *modulus)
 {
-    he_kernels_portable.reduce_signed(out, c, n, m);
+    prime m = prime_of(modulus);
+    const __m256i magic = _mm256_castpd_si256(all(0x1p52));
+    const __m256i sign = _mm256_set1_epi64x((int64_t)1 << 31);
+    const __m256i low_bits = _mm256_set1_epi64x(UINT32_MAX);
+    d4 two32 = all((double)he_centre(((uint64_t)1 << 32) % modulus->q, modulus->q));
+    for (size_t i = 0; i < n; i += 4) {
+        __m256i x = _mm256_load_si256((const __m256i *)(c + i));
+        __m256i high = _mm256_xor_si256(_mm256_srli_epi64(x, 32), sign), low = _mm256_and_si256(x, low_bits);
+        d4 h = _mm256_sub_pd(_mm256_castsi256_pd(_mm256_or_si256(high, magic)), all(0x1p52 + 0x1p31));
+        d4 l = _mm256_sub_pd(_mm256_castsi256_pd(_mm256_or_si256(low, magic)), all(0x1p52));
+        d4 sum = _mm256_add_pd(mul_mod(h, two32, &m), reduce(l, &m));
+        store_residue(out + i, reduce(sum, &m), &m);
+    }
 }
 
 const he_kernels he_kernels_avx2 = {

@@ -26,6 +26,7 @@ static sky_err basis_init(he_basis *b, const sky_he_ctx *ctx, const uint32_t *pr
         for (uint32_t i = 0; i < count; i++)
             d = he_mul(d, ctx->q[primes[i]] % m->q, m);
         c->count = count;
+        c->d = count == 1 ? ctx->q[primes[0]] : 0;
         for (uint32_t i = 0; i < count; i++) {
             hat[i] = 1;
             for (uint32_t j = 0; j < count; j++)

@@ -515,11 +515,24 @@ static inline void convert_some(uint64_t *out, const uint64_t *const *x, const h
     }
 }
 
+/* One prime: centred by a comparison, which rounds as the general way does (docs/he.md). */
+static void convert_one(uint64_t *out, const uint64_t *x, const he_convert *c, size_t n,
+                        const he_modulus *m)
+{
+    prime p = prime_of(m);
+    v8 half = all(c->d / 2), minus_d = all(c->minus_d.w);
+    for (size_t i = 0; i < n; i += 8) {
+        v8 a = load(x + i);
+        v8 r = barrett_lazy(a, &p) + ((v8)(a > half) & minus_d);
+        store(out + i, once(once(r, p.q2), p.q));
+    }
+}
+
 static void convert(uint64_t *out, const uint64_t *const *x, const he_convert *c, size_t n,
                     const he_modulus *m)
 {
     if (c->count == 1)
-        convert_some(out, x, c, 1, n, m);
+        convert_one(out, x[0], c, n, m);
     else
         convert_some(out, x, c, c->count, n, m);
 }

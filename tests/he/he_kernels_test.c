@@ -285,6 +285,13 @@ static void test_convert(sky_rng *rng)
                     he_mul(r < 0 ? (uint64_t)(r + (int64_t)d[i]) : (uint64_t)r, inverse, &mi);
             }
         }
+        c.d = count == 1 ? d[0] : 0;
+        if (count == 1) { /* next to the ends of the range, too */
+            for (size_t j = 0; j < 4; j++) {
+                x[j] = d[0] / 2 + j - 1;
+                y[j] = he_centre(x[j], d[0]);
+            }
+        }
         uint64_t rest = (uint64_t)(product % q);
         c.minus_d = he_factor_of(rest ? q - rest : 0, q);
         for (size_t v = 0; v < n_kernels; v++) {
