@@ -18,6 +18,7 @@ enum {
     TAIL = 2,      /* stages within one vector, done on 4 blocks at a time, transposed */
     GROUP = 3 * 4, /* roots of those stages for 4 blocks: 1 + 2 vectors */
     CHUNK = 7,     /* products, each up to 0.875 q, that are added before a reduction */
+    AHEAD = 1024,  /* words of a key fetched ahead: hardware stops at pages */
 };
 
 typedef struct prime {
@@ -385,6 +386,8 @@ static void mac(uint64_t *out0, uint64_t *out1, const uint64_t *const *x, const 
         for (size_t d = 0; d < digits;) {
             size_t end = d + CHUNK < digits ? d + CHUNK : digits;
             for (; d < end; d++, k += 2 * HE_LANES) {
+                __builtin_prefetch(k + AHEAD);
+                __builtin_prefetch(k + AHEAD + HE_LANES);
                 mac_half(lo, x[d] + i, k, &m);
                 mac_half(hi, x[d] + i + 4, k + 4, &m);
             }
@@ -469,7 +472,8 @@ static void add(uint64_t *out, const uint64_t *x, const uint64_t *y, size_t n, c
         __m256i a = _mm256_load_si256((const __m256i *)(x + i));
         a = _mm256_sub_epi64(_mm256_add_epi64(a, _mm256_load_si256((const __m256i *)(y + i))), q);
         __m256i negative = _mm256_cmpgt_epi64(_mm256_setzero_si256(), a);
-        _mm256_store_si256((__m256i *)(out + i), _mm256_add_epi64(a, _mm256_and_si256(negative, q)));
+        _mm256_store_si256((__m256i *)(out + i),
+                           _mm256_add_epi64(a, _mm256_and_si256(negative, q)));
     }
 }
 
@@ -480,7 +484,8 @@ static void sub(uint64_t *out, const uint64_t *x, const uint64_t *y, size_t n, c
         __m256i a = _mm256_load_si256((const __m256i *)(x + i));
         a = _mm256_sub_epi64(a, _mm256_load_si256((const __m256i *)(y + i)));
         __m256i negative = _mm256_cmpgt_epi64(_mm256_setzero_si256(), a);
-        _mm256_store_si256((__m256i *)(out + i), _mm256_add_epi64(a, _mm256_and_si256(negative, q)));
+        _mm256_store_si256((__m256i *)(out + i),
+                           _mm256_add_epi64(a, _mm256_and_si256(negative, q)));
     }
 }
 
@@ -499,8 +504,10 @@ static void reduce_signed(uint64_t *out, const int64_t *c, size_t n, const he_mo
     d4 two32 = all((double)he_centre(((uint64_t)1 << 32) % modulus->q, modulus->q));
     for (size_t i = 0; i < n; i += 4) {
         __m256i x = _mm256_load_si256((const __m256i *)(c + i));
-        __m256i high = _mm256_xor_si256(_mm256_srli_epi64(x, 32), sign), low = _mm256_and_si256(x, low_bits);
-        d4 h = _mm256_sub_pd(_mm256_castsi256_pd(_mm256_or_si256(high, magic)), all(0x1p52 + 0x1p31));
+        __m256i high = _mm256_xor_si256(_mm256_srli_epi64(x, 32), sign),
+                low = _mm256_and_si256(x, low_bits);
+        d4 h =
+            _mm256_sub_pd(_mm256_castsi256_pd(_mm256_or_si256(high, magic)), all(0x1p52 + 0x1p31));
         d4 l = _mm256_sub_pd(_mm256_castsi256_pd(_mm256_or_si256(low, magic)), all(0x1p52));
         d4 sum = _mm256_add_pd(mul_mod(h, two32, &m), reduce(l, &m));
         store_residue(out + i, reduce(sum, &m), &m);

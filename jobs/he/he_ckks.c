@@ -51,28 +51,29 @@ static void encrypt_zero(sky_he_eval *ev, sky_he_ct *out, const sky_he_public *k
                          he_random *random)
 {
     const sky_he_ctx *ctx = ev->ctx;
-    uint32_t limbs = he_limbs(ctx, level, true);
-    uint64_t *u = ev->digits, *noise = ev->spare;
-    int64_t *mask = ev->small, *errors = (int64_t *)ev->coefficients; /* N */
+    uint64_t *u = ev->folded, *noise = ev->spare;
+    int64_t *mask = ev->small, *errors = (int64_t *)ev->coefficients; /* two: digits follow */
     he_sample_ternary(random, mask, ctx->n);
-    for (int part = 0; part < 2; part++) {
-        he_sample_noise(random, errors, ctx->n);
-        for (uint32_t r = 0; r < limbs; r++) {
-            uint32_t i = he_prime_at(ctx, level, r);
+    he_sample_noise(random, errors, ctx->n);
+    he_sample_noise(random, errors + ctx->n, ctx->n);
+    for (uint32_t r = 0; r < he_limbs(ctx, level, true); r++) {
+        uint32_t i = he_prime_at(ctx, level, r);
+        he_small_limb(u, ctx, mask, i);
+        for (int part = 0; part < 2; part++) {
             const uint64_t *k = he_climb(ctx, part ? key->a : key->b, i), *v = u;
             uint64_t *to = he_limb(ctx, ev->acc[part], r);
-            he_small_limb(u, ctx, mask, i);
-            he_small_limb(noise, ctx, errors, i);
+            he_small_limb(noise, ctx, errors + (size_t)part * ctx->n, i);
             ctx->k->dot(to, &k, &v, 1, ctx->n, he_mod(ctx, i));
             ctx->k->add(to, to, noise, ctx->n, he_mod(ctx, i));
-            ev->counts.ntts += 2;
         }
-        he_divide(ev, out->part[part], ev->acc[part], &ctx->special, level);
+        ev->counts.ntts += 3;
     }
+    for (int part = 0; part < 2; part++)
+        he_divide(ev, out->part[part], ev->acc[part], &ctx->special, level);
     explicit_bzero(u, limb_bytes(ctx));
     explicit_bzero(noise, limb_bytes(ctx));
     explicit_bzero(mask, limb_bytes(ctx));
-    explicit_bzero(errors, limb_bytes(ctx));
+    explicit_bzero(errors, 2 * limb_bytes(ctx));
 }
 
 sky_err sky_he_encrypt(sky_he_eval *ev, sky_he_ct *out, const sky_he_pt *pt,

@@ -68,6 +68,7 @@ enum {
     GROUP = 7 * 8,  /* roots of those stages for 8 blocks: 1 + 2 + 4 vectors */
     CHUNK = 12,     /* products of 50-bit factors whose high halves fit 52 bits together: 2^4 - 1,
                          and one for what is there already */
+    AHEAD = 1024,   /* words of a key fetched ahead: hardware stops at pages */
     LAZY_BITS = 46, /* primes below 2^46 need no reduction between forward stages */
 };
 
@@ -474,6 +475,8 @@ static void mac(uint64_t *out0, uint64_t *out1, const uint64_t *const *x, const 
             size_t end = d + CHUNK < digits ? d + CHUNK : digits;
             v8 low0 = sum0, high0 = {0}, low1 = sum1, high1 = {0};
             for (; d < end; d++, k += 2 * HE_LANES) {
+                __builtin_prefetch(k + AHEAD);
+                __builtin_prefetch(k + AHEAD + HE_LANES);
                 v8 v = load(x[d] + i), b = load(k), a = load(k + HE_LANES);
                 low0 = madd_lo(low0, v, b);
                 high0 = madd_hi(high0, v, b);

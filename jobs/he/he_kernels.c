@@ -17,7 +17,8 @@ void *he_alloc(size_t count, size_t size)
     size_t bytes = (count * size + 63) / 64 * 64;
     size_t align = bytes >= HUGE_PAGE ? HUGE_PAGE : 64;
     void *p = aligned_alloc(align, bytes ? (bytes + align - 1) / align * align : 64);
-    if (p && align == HUGE_PAGE) /* keys are streamed: fewer misses of the address cache. Only a wish. */
+    if (p &&
+        align == HUGE_PAGE) /* keys are streamed: fewer misses of the address cache. Only a wish. */
         madvise(p, bytes, MADV_HUGEPAGE);
     return p ? memset(p, 0, bytes ? bytes : 64) : NULL;
 }

@@ -32,7 +32,7 @@ typedef struct he_table {
 /* Constants that take residues modulo D = d_0 ... d_{count-1} to one other prime. */
 typedef struct he_convert {
     uint32_t count;
-    uint64_t d; /* D if count is 1 */
+    uint64_t d;                    /* D if count is 1 */
     double d_inv[HE_CONVERT_MAX];  /* 1 / d_i */
     he_factor hat[HE_CONVERT_MAX]; /* D / d_i modulo the other prime */
     he_factor minus_d;             /* -D modulo the other prime */

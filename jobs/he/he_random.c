@@ -128,13 +128,15 @@ void he_sample_uniform(he_random *r, uint64_t *out, size_t n, const he_modulus *
 
 void he_sample_ternary(he_random *r, int64_t *out, size_t n)
 {
-    for (size_t i = 0; i < n; i++) {
-        uint8_t b;
-        do
-            he_random_bytes(r, &b, 1);
-        while (b == 255 && !r->failed); /* 255 = 3 * 85 */
-        out[i] = b % 3 - 1;
+    uint8_t b[256];
+    for (size_t i = 0; i < n;) {
+        he_random_bytes(r, b, sizeof b);
+        for (size_t k = 0; k < sizeof b && i < n; k++) {
+            if (b[k] != 255) /* 255 = 3 * 85 */
+                out[i++] = b[k] % 3 - 1;
+        }
     }
+    explicit_bzero(b, sizeof b);
 }
 
 /* Cumulative table: |x| is the number of thresholds that a uniform 63-bit number reaches. All are
