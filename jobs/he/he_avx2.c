@@ -251,6 +251,13 @@ static void forward(uint64_t *x, const he_table *t)
     }
 }
 
+static void four_stages(uint64_t *x, const he_table *t)
+{
+    prime m = prime_of(&t->m);
+    pass4(x, t->forward, 10, (span){0, 0, 1}, &m, REDUCE);
+    pass4(x, t->forward, 10, (span){0, 0, 1}, &m, 0);
+}
+
 /* ---- Inverse: sums of four grow to 4B and are reduced, so that 4B < 8 always (B -> 1/2 + 3B/4) ---- */
 
 static inline void tail_back(uint64_t *x, const double *table, size_t n, size_t first, size_t last,
@@ -519,6 +526,7 @@ const he_kernels he_kernels_avx2 = {
     .table_init = table_init,
     .forward = forward,
     .inverse = inverse,
+    .four_stages = four_stages,
     .dot = dot,
     .mac = mac,
     .convert = convert,

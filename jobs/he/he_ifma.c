@@ -317,6 +317,17 @@ static void forward(uint64_t *x, const he_table *t)
         forward_any(x, t, false);
 }
 
+static void four_stages(uint64_t *x, const he_table *t)
+{
+    prime p = prime_of(&t->m);
+    for (int i = 0; i < 2; i++) {
+        if (t->m.q >> LAZY_BITS == 0)
+            pass4(x, t->forward, 10, 0, 0, 1, &p, true);
+        else
+            pass4(x, t->forward, 10, 0, 0, 1, &p, false);
+    }
+}
+
 /* ---- Inverse ---- */
 
 static inline void tail_back(uint64_t *x, const uint64_t *table, size_t n, size_t first,
@@ -599,6 +610,7 @@ const he_kernels KERNELS = {
     .table_init = table_init,
     .forward = forward,
     .inverse = inverse,
+    .four_stages = four_stages,
     .dot = dot,
     .mac = mac,
     .convert = convert,

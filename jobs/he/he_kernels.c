@@ -156,6 +156,23 @@ static void inverse(uint64_t *x, const he_table *t)
     }
 }
 
+static void four_stages(uint64_t *x, const he_table *t)
+{
+    const he_factor *roots = t->forward;
+    uint64_t q = t->m.q, q2 = 2 * q;
+    for (size_t stage = 0; stage < 4; stage++) {
+        size_t blocks = 1 + stage % 2, half = 512 / blocks;
+        for (size_t b = 0; b < blocks; b++) {
+            for (size_t j = 0; j < half; j++) {
+                uint64_t *lo = x + 2 * half * b + j, *hi = lo + half;
+                uint64_t u = *lo >= q2 ? *lo - q2 : *lo, v = he_mul_lazy(*hi, roots[blocks + b], q);
+                *lo = u + v;
+                *hi = u + q2 - v;
+            }
+        }
+    }
+}
+
 /* ---- The rest ---- */
 
 static void dot(uint64_t *out, const uint64_t *const *x, const uint64_t *const *y, size_t terms,
@@ -264,6 +281,7 @@ const he_kernels he_kernels_portable = {
     .table_init = table_init,
     .forward = forward,
     .inverse = inverse,
+    .four_stages = four_stages,
     .dot = dot,
     .mac = mac,
     .convert = convert,

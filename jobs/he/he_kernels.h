@@ -44,6 +44,9 @@ typedef struct he_kernels {
     sky_err (*table_init)(he_table *t, uint64_t psi);
     void (*forward)(uint64_t *x, const he_table *t);
     void (*inverse)(uint64_t *x, const he_table *t);
+    /* For bench/: the first two stages of a transform of 1024 coefficients, twice, in place; x is left
+     * with garbage. Four stages in the first-level cache: the least that four stages can cost. */
+    void (*four_stages)(uint64_t *x, const he_table *t);
     /* out = sum over i < terms of x[i] y[i]. */
     void (*dot)(uint64_t *out, const uint64_t *const *x, const uint64_t *const *y, size_t terms,
                 size_t n, const he_modulus *m);
