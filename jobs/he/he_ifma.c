@@ -1,66 +1,10 @@
 /* AVX-512 IFMA kernels: eight residues per vector, products of 52 bits by vpmadd52luq and vpmadd52huq.
- *
- * Written with the compiler's vectors; only the two products and the minimum are intrinsics. With
- * HE_EMULATE those three are loops and the file compiles for any processor: that is how the tests
- * check this version where the instructions are missing. */
+ * tests/he compiles this file a second time, with HE_EMULATE (he_vec512.h). */
 #include "jobs/he/he_kernels.h"
+#include "jobs/he/he_vec512.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-typedef uint64_t v8 __attribute__((vector_size(64), may_alias));
-typedef double d8 __attribute__((vector_size(64), may_alias));
-
-#ifdef HE_EMULATE
-static inline v8 madd_lo(v8 sum, v8 a, v8 b)
-{
-    for (int i = 0; i < 8; i++)
-        sum[i] += (uint64_t)((he_u128)(a[i] & 0xfffffffffffff) * (b[i] & 0xfffffffffffff)) &
-                  0xfffffffffffff;
-    return sum;
-}
-static inline v8 madd_hi(v8 sum, v8 a, v8 b)
-{
-    for (int i = 0; i < 8; i++)
-        sum[i] += (uint64_t)((he_u128)(a[i] & 0xfffffffffffff) * (b[i] & 0xfffffffffffff) >> 52);
-    return sum;
-}
-static inline v8 min(v8 a, v8 b)
-{
-    for (int i = 0; i < 8; i++)
-        a[i] = a[i] < b[i] ? a[i] : b[i];
-    return a;
-}
-static inline v8 lanes_of(v8 x, v8 index)
-{
-    v8 r;
-    for (int i = 0; i < 8; i++)
-        r[i] = x[index[i]];
-    return r;
-}
-#define KERNELS he_kernels_ifma_emulated
-#define NAME    "avx512ifma, emulated"
-#else
-#include <immintrin.h>
-static inline v8 madd_lo(v8 sum, v8 a, v8 b)
-{
-    return (v8)_mm512_madd52lo_epu64((__m512i)sum, (__m512i)a, (__m512i)b);
-}
-static inline v8 madd_hi(v8 sum, v8 a, v8 b)
-{
-    return (v8)_mm512_madd52hi_epu64((__m512i)sum, (__m512i)a, (__m512i)b);
-}
-static inline v8 min(v8 a, v8 b)
-{
-    return (v8)_mm512_min_epu64((__m512i)a, (__m512i)b);
-}
-static inline v8 lanes_of(v8 x, v8 index)
-{
-    return (v8)_mm512_permutexvar_epi64((__m512i)index, (__m512i)x);
-}
-#define KERNELS he_kernels_ifma
-#define NAME    "avx512ifma"
-#endif
 
 enum {
     BLOCK = 2048,   /* elements that stay in the first-level cache for all remaining stages */
