@@ -16,6 +16,9 @@ enum {
     LAZY_BITS = 46, /* primes below 2^46 need no reduction between forward stages */
 };
 
+/* The lazy and the other version are compiled apart: no branch in a loop. */
+#define INLINE static inline __attribute__((always_inline))
+
 static inline v8 all(uint64_t x)
 {
     return x - (v8){0};
@@ -71,7 +74,7 @@ static inline v8 once(v8 x, v8 q)
 }
 
 /* Cooley-Tukey, values in [0, 4q); if lazy they grow by 2q a stage and stay below 2^52. */
-static inline void butterfly(v8 *x, v8 *y, root r, const prime *p, bool lazy)
+INLINE void butterfly(v8 *x, v8 *y, root r, const prime *p, bool lazy)
 {
     v8 u = lazy ? *x : once(*x, p->q2);
     v8 v = mul_lazy(*y, r, p);
@@ -166,7 +169,7 @@ static inline root roots_at(const uint64_t *table, size_t n, size_t i)
 
 /* ---- Forward ---- */
 
-static inline void pass2(uint64_t *x, const uint64_t *table, size_t n, const prime *p, bool lazy)
+INLINE void pass2(uint64_t *x, const uint64_t *table, size_t n, const prime *p, bool lazy)
 {
     root w = root_at(table, n, 1);
     for (size_t j = 0; j < n / 2; j += 8) {
@@ -178,8 +181,8 @@ static inline void pass2(uint64_t *x, const uint64_t *table, size_t n, const pri
 }
 
 /* Stages s and s + 1 on the blocks first ... last-1 of 2^s. */
-static inline void pass4(uint64_t *x, const uint64_t *table, uint32_t log2_n, uint32_t s,
-                         size_t first, size_t last, const prime *p, bool lazy)
+INLINE void pass4(uint64_t *x, const uint64_t *table, uint32_t log2_n, uint32_t s, size_t first,
+                  size_t last, const prime *p, bool lazy)
 {
     size_t n = (size_t)1 << log2_n, quarter = n >> (s + 2);
     for (size_t i = first; i < last; i++) {
@@ -204,8 +207,8 @@ static inline void pass4(uint64_t *x, const uint64_t *table, uint32_t log2_n, ui
 }
 
 /* The last three stages of elements 64 first ... 64 last - 1, and the reduction to [0, q). */
-static inline void tail(uint64_t *x, const uint64_t *table, size_t n, size_t first, size_t last,
-                        const prime *p, bool lazy)
+INLINE void tail(uint64_t *x, const uint64_t *table, size_t n, size_t first, size_t last,
+                 const prime *p, bool lazy)
 {
     for (size_t g = first; g < last; g++) {
         size_t r = n / 8 + g * GROUP;
@@ -233,7 +236,7 @@ static inline void tail(uint64_t *x, const uint64_t *table, size_t n, size_t fir
     }
 }
 
-static inline void forward_any(uint64_t *x, const he_table *t, bool lazy)
+INLINE void forward_any(uint64_t *x, const he_table *t, bool lazy)
 {
     const uint64_t *table = t->forward;
     uint32_t log2_n = t->log2_n, s = 0;
