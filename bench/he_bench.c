@@ -273,7 +273,7 @@ static void bench_operations(bench *b)
           peers_of(b, none, o_hoisted));
     print(b, "rotate_double_hoisted", measure(b, run_lazy), key, peers_of(b, none, o_lazy));
     MUST(sky_he_copy(b->ev, b->ext2, b->ext, e));
-    print(b, "rotate_fold", measure(b, run_fold), (digits + 2) * (l + k) * t + key, (peers){0});
+    print(b, "rotate_fold", measure(b, run_fold), (digits + 1) * (l + k) * t + key, (peers){0});
     print(b, "mod_down", measure(b, run_mod_down), 2 * (l + k) * t, peers_of(b, none, o_down));
     print(b, "multiply_relinearise", measure(b, run_mul), (digits + 2) * (l + k) * t,
           peers_of(b, mul, o_mul));

@@ -321,6 +321,31 @@ static void test_counts(void)
           (unsigned long long)c.ntts);
     MUST(sky_he_rotate(w.ev, a, a, 512, e));
     CHECK(sky_he_eval_counts(w.ev).ntts == 72, "a rotation by all slots is no rotation");
+    sky_he_hoist *h;
+    sky_he_ct *ext = new_ct(&w, (sky_he_shape){.extended = true});
+    sky_he_ct *acc = new_ct(&w, (sky_he_shape){.extended = true});
+    MUST(sky_he_hoist_new(&h, w.ctx, 0, e));
+    const uint64_t want[] = {56, 16, 0, 64}; /* dnum (L+k); 2 (L+k); none; (dnum + 1)(L+k) */
+    for (int i = 0; i < 4; i++) {
+        sky_he_eval_reset_counts(w.ev);
+        if (i == 0)
+            MUST(sky_he_hoist_set(w.ev, h, a, e));
+        else if (i == 1)
+            MUST(sky_he_rotate_hoisted(w.ev, a, h, 1, e));
+        else if (i == 2)
+            MUST(sky_he_rotate_lazy(w.ev, ext, h, 1, e));
+        else
+            MUST(sky_he_rotate_fold(w.ev, acc, ext, 1, e));
+        if (i == 2)
+            MUST(sky_he_copy(w.ev, acc, ext, e));
+        c = sky_he_eval_counts(w.ev);
+        CHECK(c.ntts == want[i] && c.hoists == (i == 0) && c.rotations_hoisted == (i == 1) &&
+                  c.rotations_lazy == (i == 2) && c.rotations == (i == 3),
+              "operation %d: %llu transforms", i, (unsigned long long)c.ntts);
+    }
+    sky_he_hoist_free(h);
+    sky_he_ct_free(ext);
+    sky_he_ct_free(acc);
     sky_he_ct_free(a);
     world_free(&w);
 }
