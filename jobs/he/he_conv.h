@@ -35,6 +35,7 @@ enum {
     SKY_HE_SLOTS_MAX = 1 << 16,
     SKY_HE_FOLDS_MAX = 16,
     SKY_HE_DEPTH_MAX = 2, /* products one after another: `multiplexed` has two */
+    SKY_HE_DOT_MAX = 16,  /* products into one sum that are reduced together */
 };
 /* Terms of one plan: a byte each. 512 x 512 channels, one a ciphertext, 3 x 3 taps are 2.4 million. */
 #define SKY_HE_TERMS_MAX (INT64_C(1) << 26)
@@ -215,10 +216,11 @@ sky_err sky_he_conv_run(const sky_he_conv_plan *plan, const sky_he_ops *ops, sky
 typedef struct sky_he_conv_counts {
     int64_t rotations_full[SKY_HE_DEPTH_MAX + 1];
     int64_t rotations_hoisted[SKY_HE_DEPTH_MAX + 1];
-    int64_t hoists;                      /* inputs prepared for hoisted rotations */
+    int64_t hoists; /* inputs prepared for hoisted rotations */
     int64_t products[SKY_HE_DEPTH_MAX + 1];
-    int64_t sums[SKY_HE_DEPTH_MAX + 1];  /* sums of products that were started */
-    int64_t additions[SKY_HE_DEPTH_MAX + 1];
+    int64_t dots[SKY_HE_DEPTH_MAX + 1]; /* runs of up to SKY_HE_DOT_MAX products into one sum */
+    int64_t sums[SKY_HE_DEPTH_MAX + 1]; /* sums of products that were started */
+    int64_t additions[SKY_HE_DEPTH_MAX + 1]; /* of ciphertexts that are not products */
     int64_t rescales[SKY_HE_DEPTH_MAX + 1];
     int32_t ciphertexts_in, ciphertexts_out;
     int32_t registers_peak; /* ciphertexts alive at once, inputs and outputs included */

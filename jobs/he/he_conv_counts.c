@@ -14,7 +14,13 @@ typedef struct counter {
     int8_t *sums;     /* [registers] 1: a sum of products that is not rescaled yet */
     int8_t *step;     /* [slots] EMPTY or the rescales when it was first needed */
     int32_t alive;
+    int32_t dot, dot_length; /* the sum that the last products went into, and how many */
 } counter;
+
+static void end_dot(counter *t)
+{
+    t->dot_length = 0;
+}
 
 static void fill(counter *t, int32_t reg, int8_t rescaled)
 {
@@ -37,6 +43,7 @@ static sky_err hoist(void *self, int32_t src, sky_error *e)
 {
     (void)src;
     (void)e;
+    end_dot(self);
     ((counter *)self)->c.hoists++;
     return SKY_OK;
 }
@@ -54,6 +61,7 @@ static sky_err rotate(void *self, int32_t dst, int32_t src, int32_t step, sky_he
 {
     (void)e;
     counter *t = self;
+    end_dot(t);
     const int8_t at = t->rescaled[src];
     assert(at != EMPTY && step > 0);
     if (kind == SKY_HE_ROTATE_HOISTED)
@@ -76,14 +84,18 @@ static sky_err multiply_add(void *self, int32_t acc, int32_t src, const sky_he_f
     const int8_t at = t->rescaled[src];
     assert(at != EMPTY);
     t->c.products[at]++;
+    if (t->dot_length == 0 || t->dot_length == SKY_HE_DOT_MAX || t->dot != acc) {
+        t->c.dots[at]++;
+        t->dot = acc;
+        t->dot_length = 0;
+    }
+    t->dot_length++;
     if (t->rescaled[acc] == EMPTY) {
         fill(t, acc, at);
         t->c.sums[at]++;
         t->sums[acc] = 1;
-    } else {
-        assert(t->rescaled[acc] == at && t->sums[acc]);
-        t->c.additions[at]++;
     }
+    assert(t->rescaled[acc] == at && t->sums[acc]);
     return SKY_OK;
 }
 
@@ -91,6 +103,7 @@ static sky_err add(void *self, int32_t acc, int32_t src, sky_error *e)
 {
     (void)e;
     counter *t = self;
+    end_dot(t);
     const int8_t at = t->rescaled[src];
     assert(at != EMPTY && acc != src);
     const int8_t is_sum = t->sums[src];
@@ -109,6 +122,7 @@ static sky_err copy(void *self, int32_t dst, int32_t src, sky_error *e)
 {
     (void)e;
     counter *t = self;
+    end_dot(t);
     fill(t, dst, t->rescaled[src]);
     t->sums[dst] = t->sums[src];
     return SKY_OK;
@@ -118,6 +132,7 @@ static sky_err rescale(void *self, int32_t reg, sky_error *e)
 {
     (void)e;
     counter *t = self;
+    end_dot(t);
     assert(t->rescaled[reg] != EMPTY && t->rescaled[reg] < SKY_HE_DEPTH_MAX && t->sums[reg]);
     t->c.rescales[t->rescaled[reg]]++;
     t->rescaled[reg]++;
@@ -130,6 +145,7 @@ static sky_err rescale(void *self, int32_t reg, sky_error *e)
 static sky_err drop(void *self, int32_t reg, sky_error *e)
 {
     (void)e;
+    end_dot(self);
     empty(self, reg);
     return SKY_OK;
 }

@@ -46,7 +46,7 @@ static int64_t group_of(const sky_he_conv_plan *p, sky_he_group kind, sky_he_ter
     }
 }
 
-static sky_err check_kind(const sky_he_conv_plan *p, sky_he_group kind, sky_error *e)
+sky_err sky_he_prune_check(const sky_he_conv_plan *p, sky_he_group kind, sky_error *e)
 {
     const bool taps = kind == SKY_HE_GROUP_POSITIONAL || kind == SKY_HE_GROUP_BOTH;
     if (taps && (p->packing == SKY_HE_TOEPLITZ || p->packing == SKY_HE_HALEVI_SHOUP))
@@ -185,7 +185,7 @@ sky_err sky_he_prune_groups(sky_he_prune_problem *out, const sky_he_conv_plan *p
                             sky_error *e)
 {
     assert(out && plan && weights);
-    sky_err err = check_kind(plan, kind, e);
+    sky_err err = sky_he_prune_check(plan, kind, e);
     if (err != SKY_OK)
         return err;
     if (hoisted_cost <= 0)

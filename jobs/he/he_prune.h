@@ -40,8 +40,11 @@ typedef struct sky_he_prune_problem {
     double saved_all; /* the sum of saved */
 } sky_he_prune_problem;
 
-/* weights as in he_conv.h. hoisted_cost: of a hoisted rotation (0: 1). SKY_EINVAL: the packing has no such
- * groups. Free with sky_he_prune_free(), which accepts a zeroed problem. */
+/* SKY_EINVAL: the packing has no such groups. */
+sky_err sky_he_prune_check(const sky_he_conv_plan *plan, sky_he_group kind, sky_error *e);
+
+/* weights as in he_conv.h. hoisted_cost: of a hoisted rotation (0: 1). Errors as
+ * above. Free with sky_he_prune_free(), which accepts a zeroed problem. */
 sky_err sky_he_prune_groups(sky_he_prune_problem *out, const sky_he_conv_plan *plan,
                             sky_he_group kind, const double *weights, double hoisted_cost,
                             sky_error *e);

@@ -26,6 +26,7 @@ static const struct {
     {"vgg13", 133047848, 11.31, 0.0051},    {"vgg16", 138357544, 15.47, 0.0051},
     {"googlenet", 6998552, 1.58, 0.0051},   {"inception_v3", 27161264 - 3326696, 5.713, 0.0006},
     {"mobilenet_v1", 0, 0.569, 0.0006},     {"mobilenet_v2", 3504872, 0.30, 0.0051},
+    {"resnet18_cifar", 11173962, 0.56, 0.0051},
 };
 
 Test(network, counts_are_the_published_ones)
