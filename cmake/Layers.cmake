@@ -4,6 +4,7 @@ set(SKY_LAYER_base 0)
 set(SKY_LAYER_wire 1)
 set(SKY_LAYER_front 1)
 set(SKY_LAYER_hw 1)
+set(SKY_LAYER_he 1) # jobs/he: a library of the folder jobs/
 set(SKY_LAYER_sweeps 2)
 set(SKY_LAYER_store 2)
 set(SKY_LAYER_jobs 2)

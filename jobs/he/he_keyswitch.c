@@ -1,0 +1,340 @@
+/* Hybrid key switching: relinearisation and rotations, plain, hoisted and double hoisted.
+ *
+ * A rotation by g of (c0, c1), which decrypts under s, is taken in this order: switch c1 to the image
+ * of s under g^-1, add c0, and only then permute. The digits are multiplied as they are, and two sums
+ * are permuted instead of all digits (docs/he.md). */
+#include <stdlib.h>
+#include <string.h>
+
+#include "jobs/he/he_internal.h"
+
+/* acc = (sum of digits b_d, sum of digits a_d) modulo the prime of limb r; x: digits, N words each. */
+static void mac_limb(sky_he_eval *ev, const he_key *key, const uint64_t *x, uint32_t level, uint32_t r)
+{
+    const sky_he_ctx *ctx = ev->ctx;
+    const sky_he_keys *set = ev->keys;
+    uint32_t prime = he_prime_at(ctx, level, r), in_key = r < level ? r : set->level + r - level;
+    const uint64_t *digit[SKY_HE_DATA_MAX];
+    uint32_t digits = he_digits(ctx, level);
+    for (uint32_t d = 0; d < digits; d++)
+        digit[d] = he_climb(ctx, x, d);
+    const uint64_t *words = key->words + (size_t)in_key * 2 * ctx->n * set->digits;
+    ctx->k->mac(he_limb(ctx, ev->acc[0], r), he_limb(ctx, ev->acc[1], r), digit, words, digits,
+                set->digits, ctx->n, he_mod(ctx, prime));
+}
+
+/* P times x switched, modulo QP, to ev->acc: one prime after another, so that a prime's digits and
+ * roots stay in the cache. */
+static void switch_key(sky_he_eval *ev, const he_key *key, const uint64_t *x, uint32_t level)
+{
+    he_decompose(ev, ev->coefficients, x, level);
+    for (uint32_t r = 0; r < he_limbs(ev->ctx, level, true); r++) {
+        he_raise(ev, ev->digits, ev->coefficients, x, level, r);
+        mac_limb(ev, key, ev->digits, level, r);
+    }
+}
+
+static void divide_acc(sky_he_eval *ev, uint32_t level)
+{
+    for (int part = 0; part < 2; part++)
+        he_divide(ev, ev->acc[part], ev->acc[part], &ev->ctx->special, level);
+    ev->counts.mod_downs++;
+}
+
+/* ---- Checks ---- */
+
+static sky_err check_two(const sky_he_eval *ev, const sky_he_ct *a, bool extended, sky_error *e)
+{
+    sky_err err = he_check_ctx(a->ctx, ev->ctx, e);
+    if (err)
+        return err;
+    if (!a->is.level || a->is.parts != 2)
+        return he_fail(e, SKY_HE_FORM, "the ciphertext %s",
+                       a->is.level ? "has three parts; relinearise first" : "is empty");
+    if (a->is.extended != extended)
+        return he_fail(e, SKY_HE_FORM, "the ciphertext is %sextended", extended ? "not " : "");
+    return SKY_OK;
+}
+
+static sky_err check_key(const sky_he_eval *ev, const he_key *key, uint32_t level, sky_error *e)
+{
+    (void)key;
+    if (ev->keys->level >= level)
+        return SKY_OK;
+    return he_fail(e, SKY_HE_KEY_LEVEL, "keys are for level %u, the ciphertext has level %u",
+                   ev->keys->level, level);
+}
+
+/* The key of an element other than 1. */
+static sky_err find_key(const sky_he_eval *ev, uint32_t g, const char *what, int32_t step,
+                        uint32_t level, const he_key **key, sky_error *e)
+{
+    if (ev->keys && he_check_ctx(ev->keys->ctx, ev->ctx, e))
+        return SKY_ECONFLICT;
+    *key = ev->keys ? he_keys_find(ev->keys, g) : NULL;
+    if (!*key)
+        return he_fail(e, SKY_HE_GALOIS, "%s %d is not among the %zu keys given", what, step,
+                       ev->keys ? ev->keys->count : 0);
+    return check_key(ev, *key, level, e);
+}
+
+/* ---- Relinearisation ---- */
+
+sky_err sky_he_relinearise(sky_he_eval *ev, sky_he_ct *out, const sky_he_ct *a, sky_error *e)
+{
+    const sky_he_ctx *ctx = ev->ctx;
+    sky_he_state want = a->is;
+    want.parts = 2;
+    sky_err err;
+    if (a->is.parts == 2)
+        return sky_he_copy(ev, out, a, e);
+    if ((err = he_check_ctx(a->ctx, ctx, e)) || (err = he_check_room(out, want, ctx, e)))
+        return err;
+    if (!a->is.level || a->is.extended)
+        return he_fail(e, SKY_HE_FORM, "the ciphertext is %s", a->is.level ? "extended" : "empty");
+    if (ev->keys && (err = he_check_ctx(ev->keys->ctx, ctx, e)))
+        return err;
+    const he_key *key = ev->keys ? he_keys_find(ev->keys, 0) : NULL;
+    if (!key)
+        return he_fail(e, SKY_HE_RELIN, "the evaluator's keys have none");
+    if ((err = check_key(ev, key, want.level, e)))
+        return err;
+    switch_key(ev, key, a->part[2], want.level);
+    divide_acc(ev, want.level);
+    for (uint32_t part = 0; part < 2; part++) {
+        for (uint32_t r = 0; r < want.level; r++)
+            ctx->k->add(he_limb(ctx, out->part[part], r), he_climb(ctx, a->part[part], r),
+                        he_climb(ctx, ev->acc[part], r), ctx->n, he_mod(ctx, r));
+    }
+    out->is = want;
+    ev->counts.relinearisations++;
+    return SKY_OK;
+}
+
+/* ---- Rotations ---- */
+
+/* out = acc permuted. */
+static void permute_out(sky_he_eval *ev, sky_he_ct *out, const he_key *key, sky_he_state want)
+{
+    const sky_he_ctx *ctx = ev->ctx;
+    for (uint32_t part = 0; part < 2; part++) {
+        for (uint32_t r = 0; r < he_limbs(ctx, want.level, want.extended); r++)
+            ctx->k->permute(he_limb(ctx, out->part[part], r), he_climb(ctx, ev->acc[part], r), key->map,
+                            ctx->n);
+    }
+    out->is = want;
+}
+
+static void automorphism(sky_he_eval *ev, sky_he_ct *out, const sky_he_ct *a, const he_key *key)
+{
+    const sky_he_ctx *ctx = ev->ctx;
+    switch_key(ev, key, a->part[1], a->is.level);
+    divide_acc(ev, a->is.level);
+    for (uint32_t r = 0; r < a->is.level; r++)
+        ctx->k->add(he_limb(ctx, ev->acc[0], r), he_climb(ctx, ev->acc[0], r),
+                    he_climb(ctx, a->part[0], r), ctx->n, he_mod(ctx, r));
+    permute_out(ev, out, key, a->is);
+    ev->counts.rotations++;
+}
+
+sky_err sky_he_rotate(sky_he_eval *ev, sky_he_ct *out, const sky_he_ct *a, int32_t step,
+                      sky_error *e)
+{
+    const he_key *key;
+    uint32_t g = he_galois_of_step(ev->ctx, step);
+    sky_err err;
+    if ((err = check_two(ev, a, false, e)) || (err = he_check_room(out, a->is, ev->ctx, e)))
+        return err;
+    if (g == 1)
+        return sky_he_copy(ev, out, a, e);
+    if ((err = find_key(ev, g, "rotation by", step, a->is.level, &key, e)))
+        return err;
+    automorphism(ev, out, a, key);
+    return SKY_OK;
+}
+
+sky_err sky_he_conjugate(sky_he_eval *ev, sky_he_ct *out, const sky_he_ct *a, sky_error *e)
+{
+    const he_key *key;
+    sky_err err;
+    if ((err = check_two(ev, a, false, e)) || (err = he_check_room(out, a->is, ev->ctx, e)) ||
+        (err = find_key(ev, 2 * ev->ctx->n - 1, "conjugation, element", -1, a->is.level, &key, e)))
+        return err;
+    automorphism(ev, out, a, key);
+    return SKY_OK;
+}
+
+/* ---- Hoisting ---- */
+
+static size_t hoist_words(const sky_he_ctx *ctx, uint32_t level)
+{
+    return (size_t)ctx->n * (level + he_limbs(ctx, level, true) * he_digits(ctx, level));
+}
+
+size_t sky_he_hoist_bytes(const sky_he_ctx *ctx, uint32_t level)
+{
+    return hoist_words(ctx, level) * sizeof(uint64_t);
+}
+
+sky_err sky_he_hoist_new(sky_he_hoist **out, const sky_he_ctx *ctx, uint32_t level, sky_error *e)
+{
+    level = level ? level : ctx->n_data;
+    if (level > ctx->n_data)
+        return he_fail(e, SKY_HE_LEVELS, "level %u, expected 1 to %u", level, ctx->n_data);
+    sky_he_hoist *h = calloc(1, sizeof *h);
+    uint64_t *memory = he_alloc(hoist_words(ctx, level), sizeof *memory);
+    if (!h || !memory) {
+        free(h);
+        free(memory);
+        return sky_fail(e, SKY_ENOMEM, "out of memory for %zu bytes of digits",
+                        sky_he_hoist_bytes(ctx, level));
+    }
+    h->ctx = ctx;
+    h->level_max = level;
+    h->c0 = memory;
+    h->digits = memory + (size_t)level * ctx->n;
+    *out = h;
+    return SKY_OK;
+}
+
+void sky_he_hoist_free(sky_he_hoist *h)
+{
+    if (!h)
+        return;
+    free(h->c0);
+    free(h);
+}
+
+sky_err sky_he_hoist_set(sky_he_eval *ev, sky_he_hoist *h, const sky_he_ct *a, sky_error *e)
+{
+    const sky_he_ctx *ctx = ev->ctx;
+    sky_err err;
+    if ((err = check_two(ev, a, false, e)) || (err = he_check_ctx(h->ctx, ctx, e)))
+        return err;
+    if (a->is.level > h->level_max)
+        return he_fail(e, SKY_HE_CAPACITY, "room for digits of level %u, the ciphertext has level %u",
+                       h->level_max, a->is.level);
+    uint32_t level = a->is.level, digits = he_digits(ctx, level);
+    he_decompose(ev, ev->coefficients, a->part[1], level);
+    for (uint32_t r = 0; r < he_limbs(ctx, level, true); r++)
+        he_raise(ev, h->digits + (size_t)r * digits * ctx->n, ev->coefficients, a->part[1], level, r);
+    for (uint32_t r = 0; r < level; r++)
+        ctx->k->scale(he_limb(ctx, h->c0, r), he_climb(ctx, a->part[0], r), ctx->p_mod[r], ctx->n,
+                      he_mod(ctx, r));
+    h->is = a->is;
+    ev->counts.hoists++;
+    return SKY_OK;
+}
+
+/* acc = P times the ciphertext, switched by the key; for step 0, P times the ciphertext itself. */
+static void hoisted_acc(sky_he_eval *ev, const sky_he_hoist *h, const he_key *key)
+{
+    const sky_he_ctx *ctx = ev->ctx;
+    uint32_t level = h->is.level, digits = he_digits(ctx, level);
+    for (uint32_t r = 0; r < he_limbs(ctx, level, true); r++) {
+        mac_limb(ev, key, h->digits + (size_t)r * digits * ctx->n, level, r);
+        if (r < level)
+            ctx->k->add(he_limb(ctx, ev->acc[0], r), he_limb(ctx, ev->acc[0], r),
+                        he_climb(ctx, h->c0, r), ctx->n, he_mod(ctx, r));
+    }
+}
+
+/* Step 0: the digit of limb r's own prime is that limb of c1. */
+static void unrotated(sky_he_eval *ev, sky_he_ct *out, const sky_he_hoist *h, sky_he_state want)
+{
+    const sky_he_ctx *ctx = ev->ctx;
+    uint32_t digits = he_digits(ctx, want.level);
+    for (uint32_t r = 0; r < want.level; r++) {
+        const he_modulus *m = he_mod(ctx, r);
+        const uint64_t *c1 = h->digits + ((size_t)r * digits + r / ctx->alpha) * ctx->n;
+        he_factor p_inv = ctx->special.d_inv[r], one = he_factor_of(1, m->q);
+        ctx->k->scale(he_limb(ctx, out->part[0], r), he_climb(ctx, h->c0, r),
+                      want.extended ? one : p_inv, ctx->n, m);
+        ctx->k->scale(he_limb(ctx, out->part[1], r), c1, want.extended ? ctx->p_mod[r] : one, ctx->n, m);
+    }
+    for (uint32_t part = 0; part < 2 && want.extended; part++)
+        memset(he_limb(ctx, out->part[part], want.level), 0,
+               (size_t)ctx->n_special * ctx->n * sizeof(uint64_t));
+    out->is = want;
+}
+
+static sky_err hoisted(sky_he_eval *ev, sky_he_ct *out, const sky_he_hoist *h, int32_t step, bool lazy,
+                       sky_error *e)
+{
+    const sky_he_ctx *ctx = ev->ctx;
+    sky_he_state want = h->is;
+    want.extended = lazy;
+    uint32_t g = he_galois_of_step(ctx, step);
+    const he_key *key = NULL;
+    sky_err err = he_check_ctx(h->ctx, ctx, e);
+    if (err)
+        return err;
+    if (!want.level)
+        return he_fail(e, SKY_HE_FORM, "no ciphertext was decomposed yet");
+    if ((err = he_check_room(out, want, ctx, e)))
+        return err;
+    if (g != 1 && (err = find_key(ev, g, "rotation by", step, want.level, &key, e)))
+        return err;
+    if (g == 1) {
+        unrotated(ev, out, h, want);
+        return SKY_OK;
+    }
+    hoisted_acc(ev, h, key);
+    if (!lazy)
+        divide_acc(ev, want.level);
+    permute_out(ev, out, key, want);
+    if (lazy)
+        ev->counts.rotations_lazy++;
+    else
+        ev->counts.rotations_hoisted++;
+    return SKY_OK;
+}
+
+sky_err sky_he_rotate_hoisted(sky_he_eval *ev, sky_he_ct *out, const sky_he_hoist *h, int32_t step,
+                              sky_error *e)
+{
+    return hoisted(ev, out, h, step, false, e);
+}
+
+sky_err sky_he_rotate_lazy(sky_he_eval *ev, sky_he_ct *out, const sky_he_hoist *h, int32_t step,
+                           sky_error *e)
+{
+    return hoisted(ev, out, h, step, true, e);
+}
+
+/* ---- Giant steps, summed before the division ---- */
+
+sky_err sky_he_rotate_fold(sky_he_eval *ev, sky_he_ct *acc, const sky_he_ct *a, int32_t step,
+                           sky_error *e)
+{
+    const sky_he_ctx *ctx = ev->ctx;
+    uint32_t g = he_galois_of_step(ctx, step);
+    const he_key *key;
+    sky_err err;
+    assert(acc != a);
+    if ((err = check_two(ev, a, true, e)))
+        return err;
+    if (g == 1)
+        return sky_he_add(ev, acc, acc, a, e);
+    if ((err = find_key(ev, g, "rotation by", step, a->is.level, &key, e)) ||
+        (err = he_check_sum(acc->is, a->is, e)))
+        return err;
+    uint32_t level = a->is.level, limbs = he_limbs(ctx, level, true);
+    uint64_t *c1 = ev->folded;
+    memcpy(ev->acc[1], a->part[1], (size_t)limbs * ctx->n * sizeof *c1);
+    he_divide(ev, c1, ev->acc[1], &ctx->special, level);
+    switch_key(ev, key, c1, level);
+    for (uint32_t r = 0; r < limbs; r++) {
+        const he_modulus *m = he_mod(ctx, he_prime_at(ctx, level, r));
+        ctx->k->add(he_limb(ctx, ev->acc[0], r), he_limb(ctx, ev->acc[0], r),
+                    he_climb(ctx, a->part[0], r), ctx->n, m);
+        for (int part = 0; part < 2; part++) {
+            uint64_t *to = he_limb(ctx, acc->part[part], r);
+            ctx->k->permute(ev->spare, he_climb(ctx, ev->acc[part], r), key->map, ctx->n);
+            ctx->k->add(to, to, ev->spare, ctx->n, m);
+        }
+    }
+    ev->counts.rotations++;
+    ev->counts.additions++;
+    return SKY_OK;
+}

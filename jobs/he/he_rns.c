@@ -1,0 +1,76 @@
+/* Residues between sets of primes: division with rounding (ModDown, rescale, both at once), and the
+ * digits of a key switch (ModUp). Everything that is raised is centred first: digits in [0, q) have
+ * the mean q/2, an all-ones polynomial, whose value peaks at the slot next to 1 (docs/he.md). */
+#include <string.h>
+
+#include "jobs/he/he_internal.h"
+
+/* Coefficients of one limb, times a factor unless it is 1. */
+static void to_coefficients(sky_he_eval *ev, uint64_t *out, const uint64_t *x, uint32_t prime,
+                            he_factor f)
+{
+    const sky_he_ctx *ctx = ev->ctx;
+    if (out != x)
+        memcpy(out, x, (size_t)ctx->n * sizeof *x);
+    ctx->k->inverse(out, &ctx->tables[prime]);
+    ev->counts.ntts++;
+    if (f.w != 1)
+        ctx->k->scale(out, out, f, ctx->n, he_mod(ctx, prime));
+}
+
+void he_divide(sky_he_eval *ev, uint64_t *out, uint64_t *x, const he_basis *basis, uint32_t keep)
+{
+    const sky_he_ctx *ctx = ev->ctx;
+    const uint64_t *from[HE_CONVERT_MAX];
+    for (uint32_t i = 0; i < basis->count; i++) {
+        uint64_t *limb = he_limb(ctx, x, keep + i);
+        to_coefficients(ev, limb, limb, basis->prime[i], basis->hat_inv[i]);
+        from[i] = limb;
+    }
+    uint64_t *rest = ev->spare;
+    for (uint32_t r = 0; r < keep; r++) { /* (x - [x]_D) / D */
+        const he_modulus *m = he_mod(ctx, r);
+        ctx->k->convert(rest, from, &basis->to[r], ctx->n, m);
+        ctx->k->forward(rest, &ctx->tables[r]);
+        ev->counts.ntts++;
+        ctx->k->sub_scale(he_limb(ctx, out, r), he_climb(ctx, x, r), rest, basis->d_inv[r], ctx->n, m);
+    }
+}
+
+/* The digit that holds data prime i, cut at the level. */
+static const he_basis *digit_of(const sky_he_ctx *ctx, uint32_t level, uint32_t i)
+{
+    uint32_t last = i / ctx->alpha * ctx->alpha + ctx->alpha - 1;
+    return &ctx->digit[last < level ? last : level - 1];
+}
+
+void he_decompose(sky_he_eval *ev, uint64_t *out, const uint64_t *x, uint32_t level)
+{
+    const sky_he_ctx *ctx = ev->ctx;
+    for (uint32_t i = 0; i < level; i++) {
+        const he_basis *b = digit_of(ctx, level, i);
+        to_coefficients(ev, he_limb(ctx, out, i), he_climb(ctx, x, i), i,
+                        b->hat_inv[i % ctx->alpha]);
+    }
+}
+
+void he_raise(sky_he_eval *ev, uint64_t *to, const uint64_t *coefficients, const uint64_t *x,
+              uint32_t level, uint32_t r)
+{
+    const sky_he_ctx *ctx = ev->ctx;
+    uint32_t prime = he_prime_at(ctx, level, r);
+    for (uint32_t d = 0; d < he_digits(ctx, level); d++) {
+        uint64_t *limb = he_limb(ctx, to, d);
+        if (r < level && r / ctx->alpha == d) { /* the digit is x itself modulo its own primes */
+            memcpy(limb, he_climb(ctx, x, r), (size_t)ctx->n * sizeof *x);
+            continue;
+        }
+        const he_basis *b = digit_of(ctx, level, d * ctx->alpha);
+        const uint64_t *from[HE_CONVERT_MAX];
+        for (uint32_t i = 0; i < b->count; i++)
+            from[i] = he_climb(ctx, coefficients, b->prime[i]);
+        ctx->k->convert(limb, from, &b->to[prime], ctx->n, he_mod(ctx, prime));
+        ctx->k->forward(limb, &ctx->tables[prime]);
+        ev->counts.ntts++;
+    }
+}
