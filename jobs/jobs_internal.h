@@ -11,6 +11,7 @@ extern const sky_job sky__job_fault;
 extern const sky_job sky__job_flexsa;
 extern const sky_job sky__job_gemm;
 extern const sky_job sky__job_he_conv;
+extern const sky_job sky__job_he_network;
 extern const sky_job sky__job_noop;
 
 /* Limits of the registry: every job is a name that people choose from, so hundreds are plenty. */

@@ -18,6 +18,7 @@ static const sky_job *const builtin[] = {
     &sky__job_flexsa,
     &sky__job_gemm,
     &sky__job_he_conv,
+    &sky__job_he_network,
     &sky__job_noop,
     NULL,
 };

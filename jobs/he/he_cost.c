@@ -2,14 +2,12 @@
 #include "jobs/he/he_cost.h"
 
 #include <assert.h>
-#include <math.h>
 #include <stdlib.h>
 
 enum {
     WORKING_SET = 64 << 20, /* bytes: twice the last-level cache of a usual server's core complex */
     MANY = 1 << 20,
-    BATCHES = 3, /* the fastest counts: others were disturbed */
-    BATCH_US = 8000,
+    MEASURE_US = 12000, /* of each operation */
 };
 
 typedef struct bench {
@@ -61,15 +59,12 @@ static sky_err do_hoist(bench *b, sky_error *e)
 static sky_err do_hoisted(bench *b, sky_error *e)
 {
     const int32_t step = step_of(b);
-    sky_he_ct *out = b->extended ? b->wide[b->next % b->n_ct] : b->ct[b->next % b->n_ct];
-    switch (b->o.hoisting) {
-    case SKY_HE_HOISTING_DOUBLE:
-        return sky_he_rotate_lazy(b->ev, out, b->hoist, step, e);
-    case SKY_HE_HOISTING_SINGLE:
-        return sky_he_rotate_hoisted(b->ev, out, b->hoist, step, e);
-    default:
-        return sky_he_rotate(b->ev, b->out, out, step, e);
-    }
+    sky_he_ct *ct = b->ct[b->next % b->n_ct];
+    if (b->extended)
+        return sky_he_rotate_lazy(b->ev, b->wide[b->next % b->n_ct], b->hoist, step, e);
+    if (b->o.hoisting == SKY_HE_HOISTING_NONE)
+        return sky_he_rotate(b->ev, b->out, ct, step, e);
+    return sky_he_rotate_hoisted(b->ev, ct, b->hoist, step, e);
 }
 
 static sky_err do_full(bench *b, sky_error *e)
@@ -133,34 +128,33 @@ static sky_err encode_one(bench *b, sky_he_pt *out, sky_error *e)
     return sky_he_encode(b->ev, out, b->slots, NULL, (size_t)b->plan->slots,
                          (sky_he_encode_options){
                              .level = b->level,
-                             .scale = (double)sky_he_ctx_prime(b->ctx, b->level - 1),
+                             .scale = b->level > 1 ? (double)sky_he_ctx_prime(b->ctx, b->level - 1) : 0,
                              .extended = b->extended},
                          e);
 }
 
-static sky_err do_encode(bench *b, sky_error *e)
+/* As a program does it: the encoder and the products take turns in the caches. */
+static sky_err do_encoded_dot(bench *b, sky_error *e)
 {
-    return encode_one(b, b->pt[b->next % b->n_pt], e);
+    for (int32_t k = 0; k < b->dot; k++)
+        TRY(encode_one(b, b->pt[b->next % b->n_pt], e));
+    return do_dot(b, e);
 }
 
-/* Seconds of one operation: the fastest of a few batches, each as long as the clock can tell. */
+/* Seconds of one operation, the mean over some milliseconds and every key: a program meets the same
+ * disturbances. */
 static sky_err measure(bench *b, sky_err (*op)(bench *, sky_error *), double *out, sky_error *e)
 {
     TRY(op(b, e)); /* first touches */
-    double best = INFINITY;
-    for (int batch = 0; batch < BATCHES; batch++) {
-        int64_t n = 0;
-        const double start = sky_he_cpu_seconds();
-        double now;
-        do {
-            TRY(op(b, e));
-            n++;
-            now = sky_he_cpu_seconds();
-        } while ((now - start) * 1e6 < BATCH_US || (batch == 0 && n < b->n_keys));
-        if ((now - start) / (double)n < best)
-            best = (now - start) / (double)n;
-    }
-    *out = best;
+    int64_t n = 0;
+    const double start = sky_he_cpu_seconds();
+    double now;
+    do {
+        TRY(op(b, e));
+        n++;
+        now = sky_he_cpu_seconds();
+    } while ((now - start) * 1e6 < MEASURE_US || n < b->n_keys);
+    *out = (now - start) / (double)n;
     return SKY_OK;
 }
 
@@ -284,25 +278,34 @@ static sky_err bench_open(bench *b, sky_error *e)
     return make_ciphertexts(b, e);
 }
 
-static sky_err measure_all(bench *b, sky_he_cost_model *m, int32_t k, sky_error *e)
+/* A product at the last level could not be rescaled, so no program has one. */
+static sky_err measure_products(bench *b, sky_he_cost_model *m, int32_t k, sky_error *e)
 {
-    TRY(measure(b, do_full, &m->full_s[k], e));
-    TRY(measure(b, do_add, &m->add_s[k], e));
-    TRY(measure(b, do_encode, &m->encode_s[k], e));
-    double short_s, long_s;
+    double short_s, long_s, encoded_s;
     b->dot = 1;
     TRY(measure(b, do_dot, &short_s, e));
     b->dot = SKY_HE_DOT_MAX;
     TRY(measure(b, do_dot, &long_s, e));
+    TRY(measure(b, do_encoded_dot, &encoded_s, e));
+    m->encode_s[k] = encoded_s > long_s ? (encoded_s - long_s) / SKY_HE_DOT_MAX : 0;
     m->product_s[k] = (long_s - short_s) / (SKY_HE_DOT_MAX - 1);
     if (m->product_s[k] > short_s)
         m->product_s[k] = short_s;
     m->dot_s[k] = short_s - m->product_s[k];
-    if (b->level > 1)
-        TRY(measure(b, do_rescale, &m->rescale_s[k], e));
-    if (b->extended)
+    TRY(measure(b, do_rescale, &m->rescale_s[k], e));
+    return measure(b, do_add_product, &m->add_product_s[k], e);
+}
+
+static sky_err measure_all(bench *b, sky_he_cost_model *m, int32_t k, sky_error *e)
+{
+    TRY(measure(b, do_full, &m->full_s[k], e));
+    TRY(measure(b, do_add, &m->add_s[k], e));
+    if (b->extended) {
+        TRY(sky_he_copy(b->ev, b->sum, b->wide[0], e));
         TRY(measure(b, do_giant, &m->giant_s, e));
-    TRY(measure(b, do_add_product, &m->add_product_s[k], e));
+    }
+    if (b->level > 1)
+        TRY(measure_products(b, m, k, e));
     TRY(measure(b, do_hoist, &m->hoist_s[k], e));
     if (b->extended)
         TRY(measure(b, do_raise, &m->raise_s, e));

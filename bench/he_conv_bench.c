@@ -1,0 +1,127 @@
+/* How well the cost model of jobs/he/he_cost.h predicts encrypted layers, and what hoisting brings.
+ *
+ * The model is calibrated on single operations only, in the same process, before each layer; no layer has
+ * anything to do with it. Each layer runs a few times, and the fastest counts: on a shared machine the
+ * others were disturbed. Times are processor time of one thread.
+ *
+ *     he_conv_bench [log_n] [runs]
+ */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "jobs/he/he_layer.h"
+
+typedef struct layer_row {
+    int32_t c_in, c_out, edge, kernel, stride, gap;
+    sky_he_packing packing;
+} layer_row;
+
+static const layer_row rows[] = {
+    {3, 64, 32, 3, 1, 0, SKY_HE_HYBRID},        {64, 64, 32, 3, 1, 0, SKY_HE_ADD_FIRST},
+    {64, 64, 32, 3, 1, 0, SKY_HE_HYBRID},       {16, 16, 32, 3, 1, 0, SKY_HE_TOEPLITZ},
+    {64, 128, 32, 1, 2, 0, SKY_HE_HYBRID},      {128, 128, 16, 3, 1, 2, SKY_HE_TOEPLITZ},
+    {64, 64, 8, 3, 1, 0, SKY_HE_OUTPUT_ROTATION}, {32, 32, 16, 3, 1, 0, SKY_HE_INPUT_ROTATION},
+    {256, 256, 8, 3, 1, 0, SKY_HE_HYBRID},      {512, 512, 4, 3, 1, 0, SKY_HE_HYBRID},
+    {512, 10, 1, 1, 1, 0, SKY_HE_HALEVI_SHOUP}, {32, 64, 16, 3, 2, 2, SKY_HE_MULTIPLEXED},
+    {16, 16, 16, 3, 1, 0, SKY_HE_SISO},
+};
+
+static int fail(const sky_error *e)
+{
+    fprintf(stderr, "he_conv_bench: %s\n", e->text);
+    return 1;
+}
+
+typedef struct setting {
+    sky_he_params params;
+    sky_he_hoisting hoisting;
+    uint64_t cache_bytes;
+    int runs;
+} setting;
+
+static sky_err best_run(const sky_he_layer *l, const sky_he_ctx *ctx, const setting *s,
+                        sky_he_layer_run *best, sky_error *e)
+{
+    const sky_he_conv_ckks_options o = {.hoisting = s->hoisting, .cache_bytes = s->cache_bytes};
+    best->times.total_s = INFINITY;
+    for (int turn = 0; turn < s->runs; turn++) {
+        sky_he_layer_run r;
+        sky_err err = sky_he_layer_run_real(&r, l, ctx, &o, 1, e);
+        if (err != SKY_OK)
+            return err;
+        if (r.times.total_s < best->times.total_s)
+            *best = r;
+    }
+    return SKY_OK;
+}
+
+static sky_err bench_layer(const layer_row *row, const setting *s, double *ratio, sky_error *e)
+{
+    const sky_he_conv_shape shape =
+        sky_he_conv_square(row->c_in, row->c_out, row->edge, row->kernel, row->stride, -1);
+    const sky_he_layer_options o = {.conv = {.packing = row->packing,
+                                             .slots = 1 << (s->params.log2_n - 1),
+                                             .gap = row->gap,
+                                             .hoisted_cost = 0.4},
+                                    .weight_seed = 1,
+                                    .kept = 1};
+    sky_he_layer l;
+    sky_err err = sky_he_layer_make(&l, &shape, &o, true, e);
+    if (err != SKY_OK)
+        return err;
+    const sky_he_cost_options cost_options = {.hoisting = s->hoisting,
+                                              .depth = l.plan->depth,
+                                              .steps = l.counts.steps,
+                                              .ciphertexts = l.counts.registers_peak,
+                                              .keeps_factors = s->cache_bytes > 0};
+    const sky_he_cost_model *cost;
+    const sky_he_ctx *ctx;
+    sky_he_layer_run run = {0};
+    err = sky_he_shared_cost(&cost, &s->params, &cost_options, e);
+    if (err == SKY_OK)
+        err = sky_he_shared_context(&ctx, &s->params, e);
+    if (err == SKY_OK)
+        err = best_run(&l, ctx, s, &run, e);
+    if (err == SKY_OK) {
+        const sky_he_cost_prediction p = sky_he_cost_predict(cost, &l.counts, run.cached);
+        *ratio = p.total_s / run.times.total_s;
+        printf("{\"bench\": \"he_conv\", \"layer\": \"%dx%d, %dx%d, kernel %d, stride %d\", "
+               "\"packing\": \"%s\", \"hoisting\": \"%s\", \"cached\": %" PRId64
+               ", \"rotations\": %" PRId64 ", \"products\": %" PRId64
+               ", \"measured_s\": %.4f, \"measured_encode_s\": %.4f, \"model_s\": %.4f, "
+               "\"model_rotations_s\": %.4f, \"model_products_s\": %.4f, \"model_encode_s\": %.4f, "
+               "\"model_over_measured\": %.3f, \"error_max\": %.2e}\n",
+               row->c_in, row->c_out, row->edge, row->edge, row->kernel, row->stride,
+               sky_he_packing_name(row->packing), sky_he_hoisting_names[s->hoisting], run.cached,
+               sky_he_rotations(&l.counts), l.counts.products[0] + l.counts.products[1],
+               run.times.total_s, run.times.encode_s, p.total_s, p.rotations_s, p.products_s,
+               p.encode_s, *ratio, run.error_max);
+        fflush(stdout);
+    }
+    sky_he_layer_free(&l);
+    return err;
+}
+
+int main(int argc, char **argv)
+{
+    setting s = {.params = {.log2_n = argc > 1 ? (uint32_t)atoi(argv[1]) : 14, .n_data = 3},
+                 .runs = argc > 2 ? atoi(argv[2]) : 3};
+    sky_error e = {0};
+    double worst = 0;
+    for (int h = 0; h < SKY_HE_HOISTINGS; h++) {
+        s.hoisting = (sky_he_hoisting)h;
+        for (int cached = 0; cached < 2; cached++) {
+            s.cache_bytes = cached ? (uint64_t)1 << 30 : 0;
+            for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
+                double ratio;
+                if (bench_layer(&rows[k], &s, &ratio, &e) != SKY_OK)
+                    return fail(&e);
+                worst = fmax(worst, fabs(ratio - 1));
+            }
+        }
+    }
+    printf("{\"bench\": \"he_conv\", \"log_n\": %u, \"worst_error\": %.3f}\n", s.params.log2_n, worst);
+    return 0;
+}
