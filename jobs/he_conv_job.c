@@ -23,7 +23,7 @@ enum {
     P_GAP,
     P_HOISTING,
     P_HOISTED_COST,
-    P_GROUP,
+    P_PRUNE,
     P_KEEP,
     P_EVALUATE,
     P_CACHE_MIB,
@@ -87,7 +87,7 @@ static const sky_param params[N_PARAMS] = {
                            "what rotations of one input share"),
     [P_HOISTED_COST] = HE_REAL("hoisted_cost", "", 1, 0.001, 1,
                                "of a hoisted rotation, a full one being 1: for split and pruning"),
-    [P_GROUP] = HE_TEXT("group", "none", sky_he_group_names, "weights that are pruned together"),
+    [P_PRUNE] = HE_TEXT("prune", "none", sky_he_group_names, "weights that are pruned together"),
     [P_KEEP] = HE_REAL("keep", "", 1, 0, 1, "part of the rotations of those groups that is kept"),
     [P_EVALUATE] = HE_TEXT("evaluate", "model", evaluations,
                            "count: no times; model: from single operations; real: encrypted"),
@@ -159,7 +159,7 @@ static sky_he_layer_options options_of(const sky_value *p)
                  .split = (int32_t)p[P_SPLIT].i,
                  .hoisted_cost = p[P_HOISTED_COST].f,
                  .gap = (int32_t)p[P_GAP].i},
-        .group = (sky_he_group)he_choice(sky_he_group_names, p[P_GROUP].s),
+        .group = (sky_he_group)he_choice(sky_he_group_names, p[P_PRUNE].s),
         .kept = p[P_KEEP].f,
         .weight_seed = (uint64_t)p[P_WEIGHT_SEED].i};
 }

@@ -19,7 +19,7 @@ enum {
     P_PACKING,
     P_HOISTING,
     P_HOISTED_COST,
-    P_GROUP,
+    P_PRUNE,
     P_KEEP,
     P_EVALUATE,
     P_REAL_LAYERS,
@@ -72,7 +72,7 @@ static const sky_param params[N_PARAMS] = {
                            "what rotations of one input share"),
     [P_HOISTED_COST] = HE_REAL("hoisted_cost", "", 1, 0.001, 1,
                                "of a hoisted rotation, a full one being 1: for choices"),
-    [P_GROUP] = HE_TEXT("group", "none", sky_he_group_names, "weights that are pruned together"),
+    [P_PRUNE] = HE_TEXT("prune", "none", sky_he_group_names, "weights that are pruned together"),
     [P_KEEP] = HE_REAL("keep", "", 1, 0, 1, "part of the rotations of those groups that is kept"),
     [P_EVALUATE] = HE_TEXT("evaluate", "model", evaluations,
                            "count: no times; model: from single operations; real: encrypted"),
@@ -173,7 +173,7 @@ static sky_he_layer_options options_of(const sky_value *p, const network_layer *
                  .slots = 1 << (p[P_LOG_N].i - 1),
                  .hoisted_cost = p[P_HOISTED_COST].f,
                  .gap = gaps ? l->gap : 1},
-        .group = (sky_he_group)he_choice(sky_he_group_names, p[P_GROUP].s),
+        .group = (sky_he_group)he_choice(sky_he_group_names, p[P_PRUNE].s),
         .kept = p[P_KEEP].f,
         .weight_seed = sky_hash_u64((uint64_t)p[P_WEIGHT_SEED].i, (uint64_t)index)};
 }

@@ -7,7 +7,7 @@
 enum {
     WORKING_SET = 64 << 20, /* bytes: twice the last-level cache of a usual server's core complex */
     MANY = 1 << 20,
-    MEASURE_US = 12000, /* of each operation */
+    MEASURE_US = 30000, /* of each operation: long enough to be interrupted as a program is */
 };
 
 typedef struct bench {
@@ -153,7 +153,7 @@ static sky_err measure(bench *b, sky_err (*op)(bench *, sky_error *), double *ou
         TRY(op(b, e));
         n++;
         now = sky_he_cpu_seconds();
-    } while ((now - start) * 1e6 < MEASURE_US || n < b->n_keys);
+    } while ((now - start) * 1e6 < b->o.measure_us || n < b->n_keys);
     *out = (now - start) / (double)n;
     return SKY_OK;
 }
@@ -321,6 +321,8 @@ sky_err sky_he_cost_calibrate(sky_he_cost_model *out, const sky_he_ctx *ctx,
     sky_err err = SKY_OK;
     for (int32_t k = 0; k <= o->depth && (uint32_t)k < top && err == SKY_OK; k++) {
         bench b = {.ctx = ctx, .o = *o, .level = top - (uint32_t)k};
+        if (b.o.measure_us == 0)
+            b.o.measure_us = MEASURE_US;
         b.extended = k == 0 && o->hoisting == SKY_HE_HOISTING_DOUBLE;
         err = bench_open(&b, e);
         if (err == SKY_OK)

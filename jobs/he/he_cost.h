@@ -30,9 +30,10 @@ typedef struct sky_he_cost_options {
     int32_t steps;       /* distinct keys in use; 0: many */
     int32_t ciphertexts; /* alive at once; 0: many */
     bool keeps_factors;  /* factors come from memory, not from the encoder */
+    int32_t measure_us;  /* processor time for each operation; 0: 30,000 */
 } sky_he_cost_options;
 
-/* Measures single operations for some tenths of a second. */
+/* Measures single operations for about half a second. */
 sky_err sky_he_cost_calibrate(sky_he_cost_model *out, const sky_he_ctx *ctx,
                               const sky_he_cost_options *o, sky_error *e);
 

@@ -5,40 +5,44 @@
 
 #include "jobs/he/he_conv_internal.h"
 
-/* The tap through which output pixel (y, x) sees input pixel (in_y, in_x); -1 if none. */
-static int32_t tap_between(const sky_he_conv_shape *s, sky_he_place out, sky_he_place in)
+/* The tap through which an output pixel sees input row and column `at` from its window's corner; -1 if none. */
+static int32_t tap_at(const sky_window *w, int32_t dy, int32_t dx)
 {
-    const sky_window *w = &s->window;
-    const int32_t dy = in.y - out.y * w->stride_h + w->pad_top;
-    const int32_t dx = in.x - out.x * w->stride_w + w->pad_left;
-    if (dy < 0 || dx < 0 || dy % w->dilation_h != 0 || dx % w->dilation_w != 0)
+    int32_t ky = dy, kx = dx;
+    if (w->dilation_h > 1 || w->dilation_w > 1) {
+        if (dy < 0 || dx < 0 || dy % w->dilation_h != 0 || dx % w->dilation_w != 0)
+            return -1;
+        ky = dy / w->dilation_h;
+        kx = dx / w->dilation_w;
+    }
+    if (ky < 0 || kx < 0 || ky >= w->kernel_h || kx >= w->kernel_w)
         return -1;
-    const int32_t ky = dy / w->dilation_h, kx = dx / w->dilation_w;
-    return ky < w->kernel_h && kx < w->kernel_w ? ky * w->kernel_w + kx : -1;
+    return ky * w->kernel_w + kx;
 }
 
 /* P[p, q, d, tap]: the product's slot r is on its way to output slot r - giant, and holds input slot
- * r + baby. */
+ * r + baby. Programs that encode as they go spend much of their time here. */
 static void term_values(const sky_he_conv_plan *plan, sky_he_term t, const double *weights,
                         double *slots)
 {
     const sky_he_conv_shape *s = &plan->shape;
-    const int32_t n = plan->slots;
+    const sky_window w = s->window;
+    const int32_t mask = plan->slots - 1;
     const int32_t baby = sky_he_baby_step(plan, t.diagonal % plan->split, t.tap);
     const int32_t giant = sky_he_giant_step(plan, t.diagonal / plan->split);
-    for (int32_t r = 0; r < n; r++) {
-        const sky_he_place out = plan->out_at[(r - giant + n) & (n - 1)];
-        const sky_he_place in = plan->in_at[(r + baby) & (n - 1)];
-        if (out.channel < 0 || in.channel < 0)
+    const int32_t o0 = t.row * plan->out.channels, i0 = t.in * plan->in.channels;
+    const int32_t o_end = s->c_out - o0, i_end = s->c_in - i0;
+    const bool any_tap = plan->n_taps == 1;
+    for (int32_t r = 0; r < plan->slots; r++) {
+        const sky_he_place out = plan->out_at[(r - giant) & mask];
+        const sky_he_place in = plan->in_at[(r + baby) & mask];
+        if (out.channel < 0 || in.channel < 0 || out.channel >= o_end || in.channel >= i_end)
             continue;
-        const int32_t o = t.row * plan->out.channels + out.channel;
-        const int32_t i = t.in * plan->in.channels + in.channel;
-        if (o >= s->c_out || i >= s->c_in)
-            continue;
-        const int32_t tap = tap_between(s, out, in);
-        if (tap < 0 || (plan->n_taps > 1 && tap != t.tap))
+        const int32_t tap = tap_at(&w, in.y - out.y * w.stride_h + w.pad_top,
+                                   in.x - out.x * w.stride_w + w.pad_left);
+        if (tap < 0 || (tap != t.tap && !any_tap))
             continue; /* in a small image two taps may be the same rotation */
-        slots[r] = weights[sky_he_conv_weight_at(s, o, i, tap)];
+        slots[r] = weights[sky_he_conv_weight_at(s, o0 + out.channel, i0 + in.channel, tap)];
     }
 }
 

@@ -195,7 +195,7 @@ Test(he_conv_ckks, cost_model_has_every_operation)
         sky_he_cost_model m;
         sky_error e = {0};
         const sky_he_cost_options o = {
-            .hoisting = (sky_he_hoisting)h, .depth = 1, .steps = 4, .ciphertexts = 4};
+            .hoisting = (sky_he_hoisting)h, .depth = 1, .steps = 4, .ciphertexts = 4, .measure_us = 1000};
         cr_assert_eq(sky_he_cost_calibrate(&m, ctx, &o, &e), SKY_OK, "%s", e.text);
         for (int k = 0; k < 2; k++) {
             cr_assert_gt(m.full_s[k], 0);
