@@ -4,6 +4,16 @@
 
 #include "jobs/he/he_conv.h"
 
+/* sky_he_conv_term() for the taps of one (o, i) in turn: t is the last tap's, and becomes this one's. */
+static inline void sky__he_term_of_tap(const sky_he_conv_plan *plan, int32_t o, int32_t i,
+                                       int32_t tap, sky_he_term *t)
+{
+    if (tap == 0 || plan->packing == SKY_HE_TOEPLITZ)
+        *t = sky_he_conv_term(plan, o, i, tap);
+    else
+        t->tap = tap;
+}
+
 /* Which rotations a plan's terms ask for. */
 typedef struct sky__he_usage {
     int32_t n_giants;     /* diagonals over split, rounded up */

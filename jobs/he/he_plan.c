@@ -200,22 +200,29 @@ static sky_err fill_tables(sky_he_conv_plan *plan, int32_t gap, sky_error *e)
     return SKY_OK;
 }
 
-static void mark_terms(sky_he_conv_plan *plan, const uint8_t *keep)
+static sky_err mark_terms(sky_he_conv_plan *plan, const uint8_t *keep, sky_error *e)
 {
     const sky_he_conv_shape *s = &plan->shape;
     const int32_t taps = s->window.kernel_h * s->window.kernel_w;
-    for (int32_t tap = 0; tap < taps; tap++) {
-        if (!sky_he_tap_visible(s, tap))
-            continue;
-        for (int32_t o = 0; o < s->c_out; o++) {
-            for (int32_t i = 0; i < s->c_in; i++) {
-                if (keep && !keep[sky_he_conv_weight_at(s, o, i, tap)])
+    uint8_t *visible = malloc((size_t)taps);
+    if (!visible)
+        return sky_fail(e, SKY_ENOMEM, "he: out of memory");
+    for (int32_t tap = 0; tap < taps; tap++)
+        visible[tap] = sky_he_tap_visible(s, tap);
+    for (int32_t o = 0; o < s->c_out; o++) {
+        for (int32_t i = 0; i < s->c_in; i++) {
+            sky_he_term t = {0};
+            for (int32_t tap = 0; tap < taps; tap++) {
+                sky__he_term_of_tap(plan, o, i, tap, &t);
+                if (!visible[tap] || (keep && !keep[sky_he_conv_weight_at(s, o, i, tap)]))
                     continue;
-                plan->present[sky_he_term_index(plan, sky_he_conv_term(plan, o, i, tap))] = 1;
+                plan->present[sky_he_term_index(plan, t)] = 1;
                 plan->kept_out[o] = 1;
             }
         }
     }
+    free(visible);
+    return SKY_OK;
 }
 
 static sky_err choose_split(sky_he_conv_plan *plan, double hoisted_cost, sky_error *e)
@@ -293,10 +300,10 @@ sky_err sky_he_conv_plan_create(sky_he_conv_plan **out, const sky_he_conv_shape 
     err = place(plan, gap, e);
     if (err == SKY_OK)
         err = fill_tables(plan, gap, e);
-    if (err == SKY_OK) {
-        mark_terms(plan, o->keep);
+    if (err == SKY_OK)
+        err = mark_terms(plan, o->keep, e);
+    if (err == SKY_OK)
         err = set_split(plan, o, e);
-    }
     if (err == SKY_OK) {
         *out = plan;
         plan = NULL;

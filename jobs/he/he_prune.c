@@ -157,9 +157,10 @@ static void weigh(sky_he_prune_problem *out, const sky_he_conv_plan *p, sky_he_g
     const bool both = kind == SKY_HE_GROUP_BOTH;
     for (int32_t o = 0; o < s->c_out; o++) {
         for (int32_t i = 0; i < s->c_in; i++) {
+            sky_he_term t = {0};
             for (int32_t tap = 0; tap < taps; tap++) {
                 const double w = weights[sky_he_conv_weight_at(s, o, i, tap)];
-                const sky_he_term t = sky_he_conv_term(p, o, i, tap);
+                sky__he_term_of_tap(p, o, i, tap, &t);
                 const int64_t g = group_of(p, both ? SKY_HE_GROUP_POSITIONAL : kind, t);
                 out->energy[g] += w * w;
                 if (!both)
@@ -225,8 +226,9 @@ void sky_he_prune_mask(const sky_he_conv_plan *plan, sky_he_group kind, const ui
     const uint8_t *diagonals = pruned + groups_of(plan, first);
     for (int32_t o = 0; o < s->c_out; o++) {
         for (int32_t i = 0; i < s->c_in; i++) {
+            sky_he_term t = {0};
             for (int32_t tap = 0; tap < taps; tap++) {
-                const sky_he_term t = sky_he_conv_term(plan, o, i, tap);
+                sky__he_term_of_tap(plan, o, i, tap, &t);
                 bool gone = pruned[group_of(plan, first, t)];
                 if (both)
                     gone |= diagonals[group_of(plan, SKY_HE_GROUP_DIAGONAL, t)];
