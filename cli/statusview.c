@@ -148,7 +148,7 @@ void cli_status_print(const char *json, sky_buf *out, bool colour)
         return;
     }
     sky_buf_printf(out, "coordinator %s, store %s, up %s\n\n", text_of(root, "endpoint"),
-                   text_of(root, "store_path"),
+                   text_of(root, "store"),
                    sky_format_duration(number_of(root, "uptime_s"), up, sizeof up));
     if (json_array_size(sweeps))
         print_sweeps(sweeps, out, colour);

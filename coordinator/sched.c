@@ -148,6 +148,7 @@ void sky__sched_note(sky_sched *s, sky_log_level level, const char *fmt, ...)
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     const char *copy = sky_arena_strdup(&s->arena, text);
+    s->out_of_memory |= !copy;
     sky_action *a = sky__sched_push(s, SKY_ACTION_NOTE);
     a->note.level = level;
     a->note.text = copy ? copy : "";

@@ -105,6 +105,7 @@ static void take_failure(sky_sched *s, sky__sweep *sweep, sky__worker *w, sky__l
     bool mine = l && sky_ranges_remove(&l->left, f->position, f->position + 1) == 1;
     if (charge) {
         sky__attempt *a = sky__attempt_get(&sweep->attempts, f->position);
+        s->out_of_memory |= !a;
         bool final = a && a->attempts + 1 >= sweep->attempts_max;
         bool here = mine || unqueue_one(s, sweep, f->position);
         sky__charge_position(s, sweep, w, f, true, here && !final);

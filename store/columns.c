@@ -335,13 +335,13 @@ static sky_err load_new(sky_columns *c, sky_error *e)
     bool merged = false;
     const size_t before = c->rows;
     /* Both statements see one state, or records united between them would be missed. */
-    const bool alone = sqlite3_get_autocommit(c->store->db);
-    sky_err err = alone ? sky__exec(c->store, "BEGIN", e, "reading") : SKY_OK;
+    const bool alone = !c->store->in_transaction;
+    sky_err err = alone ? sky__read_begin(c->store, e, "reading") : SKY_OK;
     if (err != SKY_OK)
         return err;
     err = new_trials(c, &list, &newest, &merged, e);
-    if (alone && !sqlite3_get_autocommit(c->store->db))
-        sqlite3_exec(c->store->db, "COMMIT", NULL, NULL, NULL);
+    if (alone)
+        sky__roll_back(c->store);
     if (err == SKY_OK && list.n > 0 && (c->overlap || merged))
         err = subtract_loaded(c, &list, e);
     if (err == SKY_OK && list.n > 0 && !c->range)

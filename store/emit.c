@@ -263,4 +263,5 @@ void sky__emit_fini(sky__emit *m)
     free(m->widths);
     free(m->numeric);
     sky_buf_free(&m->out);
+    *m = (sky__emit){0};
 }

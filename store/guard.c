@@ -150,6 +150,8 @@ static sky_err compile(sky_query *q, const char *sql, sky_error *e)
                             ? sqlite3_bind_parameter_name(q->stmt, 1)
                             : "?");
     rc = sqlite3_prepare_v2(q->store->db, tail, -1, &second, NULL);
+    if (rc == SQLITE_NOMEM)
+        return complain(q, rc, e);
     const bool more = rc != SQLITE_OK || second;
     sqlite3_finalize(second);
     if (more)

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,12 +63,32 @@ sky_err sky__lock_check_local(const char *db_path, sky_error *e)
         db_path, name);
 }
 
-static sky_err held(const char *db_path, int fd, sky_error *e)
+enum { HOLDER_MAX = 256 };
+
+/* "process PID on HOST", as the holder wrote it; "" if it could not. */
+static void read_holder(int fd, char who[HOLDER_MAX])
 {
-    char who[256] = "";
-    ssize_t n = pread(fd, who, sizeof who - 1, 0);
+    ssize_t n = pread(fd, who, HOLDER_MAX - 1, 0);
     who[n > 0 ? n : 0] = 0;
     who[strcspn(who, "\n")] = 0;
+}
+
+/* Did the holder die on this machine? A child that it had just begun to start then holds the lock until its
+ * exec(), a moment later. */
+static bool holder_died(int fd)
+{
+    char who[HOLDER_MAX], host[128] = "", mine[128] = "?";
+    long pid = 0;
+    read_holder(fd, who);
+    gethostname(mine, sizeof mine - 1);
+    return sscanf(who, "process %ld on %127s", &pid, host) == 2 && pid > 0 &&
+           strcmp(host, mine) == 0 && kill((pid_t)pid, 0) != 0 && errno == ESRCH;
+}
+
+static sky_err held(const char *db_path, int fd, sky_error *e)
+{
+    char who[HOLDER_MAX];
+    read_holder(fd, who);
     return sky_fail(e, SKY_EBUSY, "%s is in use by another writer%s%s", db_path, who[0] ? ": " : "",
                     who);
 }
@@ -103,6 +124,22 @@ static int lock_once(const char *path, bool exclusive, int *out)
     return 0;
 }
 
+static int take(const char *path, bool exclusive, int *out)
+{
+    enum { TRIES = 200, PAUSE_US = 10000 };
+    int rc = LOCK_CHANGED;
+    for (int tries = 0; tries < TRIES; tries++) {
+        rc = lock_once(path, exclusive, out);
+        if (rc == EWOULDBLOCK && holder_died(*out) && tries + 1 < TRIES) {
+            close(*out);
+            usleep(PAUSE_US);
+        } else if (rc != LOCK_CHANGED) {
+            break;
+        }
+    }
+    return rc;
+}
+
 sky_err sky__lock_take(const char *db_path, bool exclusive, char **lock_path, int *fd, sky_error *e)
 {
     sky_buf name = {0};
@@ -110,9 +147,7 @@ sky_err sky__lock_take(const char *db_path, bool exclusive, char **lock_path, in
     char *path = sky_buf_detach(&name);
     if (!path)
         return sky_fail(e, SKY_ENOMEM, "%s: out of memory", db_path);
-    int got = -1, rc = LOCK_CHANGED;
-    for (int tries = 0; tries < 100 && rc == LOCK_CHANGED; tries++)
-        rc = lock_once(path, exclusive, &got);
+    int got = -1, rc = take(path, exclusive, &got);
     sky_err err = SKY_OK;
     if (rc == EWOULDBLOCK) {
         err = held(db_path, got, e);
@@ -126,7 +161,7 @@ sky_err sky__lock_take(const char *db_path, bool exclusive, char **lock_path, in
         free(path);
         return err;
     }
-    char host[128] = "?", who[256];
+    char host[128] = "?", who[HOLDER_MAX];
     gethostname(host, sizeof host - 1);
     int len = snprintf(who, sizeof who, "process %ld on %s\n", (long)getpid(), host);
     if (ftruncate(got, 0) != 0 || pwrite(got, who, (size_t)len, 0) != len)

@@ -282,13 +282,13 @@ sky_err sky_store_backup(sky_store *s, const sky_backup_options *o, sky_error *e
                              o->path);
     /* One read transaction around all steps: else each commit of the writer would start the copy anew. */
     if (err == SKY_OK)
-        err = sky__exec(s, "BEGIN", e, "reading");
+        err = sky__read_begin(s, e, "reading");
     if (err == SKY_OK) {
         int64_t ignored; /* the transaction begins with its first SELECT */
         err = sky__int(s, "SELECT count(*) FROM sky_meta", &ignored, e);
         if (err == SKY_OK)
             err = copy_pages(s, to, o, e);
-        sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+        sky__roll_back(s);
     }
     sqlite3_close(to);
     if (err == SKY_OK)

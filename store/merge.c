@@ -548,8 +548,8 @@ static sky_err merge_all(merge *m, sky_error *e)
 {
     sky_sweep_info *list = NULL;
     size_t n = 0;
-    sky_err err =
-        sky__exec(m->from, "BEGIN", e, "reading"); /* one state of it, though it is written */
+    /* One state of it, though it is written. */
+    sky_err err = sky__read_begin(m->from, e, "reading");
     if (err == SKY_OK)
         err = sky_store_sweep_list(m->from, &list, &n, e);
     for (size_t i = 0; i < n && err == SKY_OK; i++)

@@ -7,6 +7,8 @@
 
 static sky_err check(const sky__sweep *w, const sky_record *r, sky_error *e)
 {
+    if (r->n == 0) /* holes alone: no columns */
+        return SKY_OK;
     for (size_t c = 0; c < w->n_params + w->n_metrics; c++) {
         const sky_column *column = c < w->n_params ? &r->params[c] : &r->metrics[c - w->n_params];
         if (column->type != w->types[c])

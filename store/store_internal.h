@@ -104,6 +104,11 @@ sky_err sky__prepare(sky_store *s, const char *sql, sqlite3_stmt **out, sky_erro
 sky_err sky__run(sky_store *s, sqlite3_stmt *q, sky_error *e, const char *what);
 /* One step: *row says whether there is a row. On error the statement is reset. */
 sky_err sky__step(sky_store *s, sqlite3_stmt *q, bool *row, sky_error *e, const char *what);
+/* Ends what transaction is open. Without memory SQLite cannot even compile ROLLBACK: the transaction then
+ * stays open, and the next one to begin ends it. */
+void sky__roll_back(sky_store *s);
+/* Begins a read transaction, which sky__roll_back() ends. SKY_EBUSY inside a writing one. */
+sky_err sky__read_begin(sky_store *s, sky_error *e, const char *what);
 sky_err sky__exec(sky_store *s, const char *sql, sky_error *e, const char *what);
 sky_err sky__exec_buf(sky_store *s, sky_buf *sql, sky_error *e, const char *what); /* frees sql */
 /* A single number; 0 if there is no row or it is NULL. */

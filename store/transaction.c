@@ -4,14 +4,27 @@
 
 #include "store/store_internal.h"
 
+void sky__roll_back(sky_store *s)
+{
+    if (!sqlite3_get_autocommit(s->db))
+        sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+}
+
+sky_err sky__read_begin(sky_store *s, sky_error *e, const char *what)
+{
+    if (s->in_transaction)
+        return sky_fail(e, SKY_EBUSY, "%s: a transaction is open", s->path);
+    sky__roll_back(s);
+    return sky__exec(s, "BEGIN", e, what);
+}
+
 /* Whatever the open transaction would have changed is forgotten, in memory too. */
 static void abandon(sky_store *s)
 {
     sky__sweeps_free(s); /* their statements before the rollback, or it could be busy */
     for (size_t i = 0; i < s->n_cached; i++)
         sqlite3_reset(s->cached[i].stmt);
-    if (!sqlite3_get_autocommit(s->db))
-        sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+    sky__roll_back(s);
     free(s->env_json);
     s->env_json = NULL;
     s->in_transaction = false;
@@ -38,6 +51,7 @@ sky_err sky__txn_begin(sky_store *s, sky_error *e)
         return sky_fail(e, s->why_broken.code, "%s", s->why_broken.text);
     if (s->in_transaction)
         return SKY_OK;
+    sky__roll_back(s);
     /* Not deferred: what fails because somebody else writes should fail here, with nothing done. */
     sky_err err = SKY_OK;
     sqlite3_stmt *q = sky__stmt(s, "BEGIN IMMEDIATE", &err, e);

@@ -40,7 +40,9 @@ static sky_err integrity(report *r, sky_error *e)
         if (err != SKY_OK || !row)
             break;
         const char *text = (const char *)sqlite3_column_text(q, 0);
-        if (text && strcmp(text, "ok") != 0)
+        if (text && strstr(text, "error code=7")) /* SQLITE_NOMEM, told as a finding */
+            err = sky_fail(e, SKY_ENOMEM, "%s: out of memory", r->store->path);
+        else if (text && strcmp(text, "ok") != 0)
             found(r, "SQLite: %s", text);
     }
     sqlite3_finalize(q);
@@ -155,11 +157,14 @@ static sky_err log_bytes(report *r, const sky_sweep_info *i, sky_error *e)
 static sky_err sweep(report *r, const sky_sweep_info *i, sky_error *e)
 {
     sky__spans positions = {0}, trials = {0};
-    if (sqlite3_table_column_metadata(r->store->db, "main", i->name, "trial", NULL, NULL, NULL,
-                                      NULL, NULL) != SQLITE_OK) {
+    int rc = sqlite3_table_column_metadata(r->store->db, "main", i->name, "trial", NULL, NULL, NULL,
+                                           NULL, NULL);
+    if (rc == SQLITE_ERROR) {
         found(r, "sweep '%s' has no table", i->name);
         return SKY_OK;
     }
+    if (rc != SQLITE_OK)
+        return sky__sql_fail(r->store, rc, e, "checking a table");
     sky_err err = sky__commits_read(r->store, i->id, 0, &positions, &trials, e);
     if (err == SKY_EFORMAT && e) {
         found(r, "sweep '%s': %s", i->name, e->text);
@@ -190,7 +195,7 @@ sky_err sky_store_verify(sky_store *s, void (*problem)(void *arg, const char *te
     /* One state for all checks, though somebody writes: this may take long, and the log grows meanwhile. */
     if (sky_store_dirty(s))
         return sky_fail(e, SKY_EBUSY, "%s: a transaction is open", s->path);
-    sky_err err = sky__exec(s, "BEGIN", e, "checking");
+    sky_err err = sky__read_begin(s, e, "checking");
     if (err != SKY_OK)
         return err;
     err = integrity(&r, e);
@@ -203,8 +208,7 @@ sky_err sky_store_verify(sky_store *s, void (*problem)(void *arg, const char *te
     for (size_t i = 0; i < n; i++)
         sky_sweep_info_free(&list[i]);
     free(list);
-    if (!sqlite3_get_autocommit(s->db))
-        sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+    sky__roll_back(s);
     if (err == SKY_OK && problems)
         *problems = r.n;
     return err;

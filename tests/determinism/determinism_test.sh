@@ -35,7 +35,7 @@ done
 # The same with deaths: executors, the worker, and in the end the program itself.
 deaths=0
 while :; do
-  "$skyline" run mixed.yaml --db killed.db -j 4 --progress none >/dev/null 2>&1 &
+  "$skyline" run mixed.yaml --db killed.db -j 4 --progress none >/dev/null 2>run.err &
   run=$!
   for _ in 1 2 3; do
     sleep 0.1
@@ -50,6 +50,8 @@ while :; do
   wait "$run" 2>/dev/null || status=$?
   [ "$status" -gt 1 ] || break
 done
+[ "$(sqlite3 killed.db "SELECT state FROM sky_sweeps WHERE name = 'mixed'")" = done ] ||
+  { echo "the sweep ended before it was done:" >&2; cat run.err >&2; exit 1; }
 export_all killed.db killed.csv
 
 [ "$(wc -l <1.csv)" -gt 1500 ] && grep -q error 1.csv # the comparison is of something

@@ -108,6 +108,12 @@ static sky_err swallow(void *arg, const char *bytes, size_t len)
     return SKY_OK;
 }
 
+static void print_problem(void *arg, const char *text)
+{
+    (void)arg;
+    fprintf(stderr, "verify: %s\n", text);
+}
+
 /* The read side and the care, on what the workload left. Their errors are free to come; the first that is
  * no lack of memory is kept. */
 static void look_around(const char *path, sky_err *odd)
@@ -122,34 +128,38 @@ static void look_around(const char *path, sky_err *odd)
     sky_ranges done = {0}, failed = {0};
     uint64_t problems = 0;
     size_t n = 0;
-    sky_error e;
-    sky_err errs[12] = {0};
-    errs[0] = sky_store_open(&s, &o, &e);
+    enum { STEPS = 12 };
+    sky_err errs[STEPS] = {0};
+    static sky_error why[STEPS]; /* each step's own text */
+    memset(why, 0, sizeof why);
+    errs[0] = sky_store_open(&s, &o, &why[0]);
     if (errs[0] == SKY_OK) {
-        errs[1] = sky_store_sweep_list(s, &list, &n, &e);
+        errs[1] = sky_store_sweep_list(s, &list, &n, &why[1]);
         for (size_t i = 0; errs[1] == SKY_OK && i < n; i++)
             sky_sweep_info_free(&list[i]);
         free(errs[1] == SKY_OK ? list : NULL);
         for (int format = SKY_FORMAT_TABLE; format <= SKY_FORMAT_JSONL; format++) {
             eo.format = (sky_format)format;
-            errs[2 + format] = sky_export_sweep(s, "noop", &eo, NULL, &e);
+            errs[2 + format] = sky_export_sweep(s, "noop", &eo, NULL, &why[2 + format]);
         }
-        errs[6] = sky_fronts_open(&f, s, "noop", &fo, &e);
+        errs[6] = sky_fronts_open(&f, s, "noop", &fo, &why[6]);
         if (errs[6] == SKY_OK) {
-            errs[7] = sky_fronts_refresh(f, NULL, &e);
-            errs[8] = sky_export_front(f, &eo, NULL, &e);
+            errs[7] = sky_fronts_refresh(f, NULL, &why[7]);
+            errs[8] = sky_export_front(f, &eo, NULL, &why[8]);
             sky_fronts_close(f);
         }
-        errs[9] = sky_store_settled(s, 1, &done, &failed, &e);
-        errs[10] = sky_store_verify(s, NULL, NULL, &problems, &e);
-        errs[11] = sky_store_sweep_delete(s, "noop", &e);
+        errs[9] = sky_store_settled(s, 1, &done, &failed, &why[9]);
+        errs[10] = sky_store_verify(s, print_problem, NULL, &problems, &why[10]);
+        errs[11] = sky_store_sweep_delete(s, "noop", &why[11]);
     }
     sky_ranges_free(&done);
     sky_ranges_free(&failed);
     sky_store_close(s);
-    for (size_t i = 0; i < sizeof errs / sizeof *errs; i++) {
-        if (errs[i] != SKY_OK && errs[i] != SKY_ENOMEM && *odd == SKY_OK)
+    for (size_t i = 0; i < STEPS; i++) {
+        if (errs[i] != SKY_OK && errs[i] != SKY_ENOMEM && *odd == SKY_OK) {
             *odd = errs[i];
+            fprintf(stderr, "step %zu: %s\n", i, why[i].text);
+        }
     }
     *odd = *odd == SKY_OK && problems > 0 ? SKY_EFORMAT : *odd;
 }

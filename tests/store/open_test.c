@@ -106,6 +106,27 @@ Test(open, the_lock_of_a_killed_process_is_free)
     sky_store_close(s);
 }
 
+/* What a kill in the middle of starting a process leaves: a child, not yet past its exec(), with the lock. */
+Test(open, the_lock_of_a_dying_child_is_waited_for)
+{
+    const char *path = kit_path("a.db");
+    const sky_store_options o = {.path = path, .writer = true};
+    sky_store *s = NULL;
+    pid_t holder = fork();
+    if (holder == 0) {
+        if (sky_store_open(&s, &o, &e) != SKY_OK)
+            _exit(1);
+        if (fork() == 0)
+            usleep(300000);
+        _exit(0);
+    }
+    int status = 0;
+    waitpid(holder, &status, 0);
+    cr_assert_eq(status, 0);
+    OK(sky_store_open(&s, &o, &e));
+    sky_store_close(s);
+}
+
 Test(open, refuses_what_is_not_ours)
 {
     sky_store *s = NULL;

@@ -162,7 +162,7 @@ Test(record, settled_is_rows_and_holes)
     sky_ranges_clear(&positions);
     sky_ranges_add(&positions, 20, 25);
     const sky_record holes = {
-        .sweep = id, .params = &px, .metrics = &my, .positions = &positions, .n_holes = 5};
+        .sweep = id, .positions = &positions, .n_holes = 5}; /* no rows: no columns */
     OK(sky_store_record(s, &holes, NULL, NULL, &e));
     OK(sky_store_commit(s, NULL, &e));
     OK(sky_store_settled(s, id, &done, &failed, &e));
