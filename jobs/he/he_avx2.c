@@ -14,10 +14,11 @@
 typedef __m256d d4;
 
 enum {
-    BLOCK = 2048,   /* elements that stay in the first-level cache for all remaining stages */
-    TAIL = 2,       /* stages within one vector, done on 4 blocks at a time, transposed */
-    GROUP = 3 * 4,  /* roots of those stages for 4 blocks: 1 + 2 vectors */
-    CHUNK = 7,      /* products, each up to 0.875 q, that are added before a reduction */
+    BLOCK = 2048,  /* elements that stay in the first-level cache for all remaining stages */
+    TAIL = 2,      /* stages within one vector, done on 4 blocks at a time, transposed */
+    GROUP = 3 * 4, /* roots of those stages for 4 blocks: 1 + 2 vectors */
+    CHUNK = 7,     /* products, each up to 0.875 q, that are added before a reduction */
+    AHEAD = 1024,  /* words of a key fetched ahead: hardware stops at pages */
 };
 
 typedef struct prime {
@@ -242,11 +243,19 @@ static void forward(uint64_t *x, const he_table *t)
     }
     for (; n >> s > BLOCK && s < log2_n - TAIL; s += 2)
         pass4_some(x, table, log2_n, (span){s, 0, (size_t)1 << s}, &m);
-    for (size_t b = 0; b < (size_t)1 << s; b++) { /* depth first: each block once through the cache */
+    for (size_t b = 0; b < (size_t)1 << s;
+         b++) { /* depth first: each block once through the cache */
         for (uint32_t k = s; k < log2_n - TAIL; k += 2)
             pass4_some(x, table, log2_n, (span){k, b << (k - s), (b + 1) << (k - s)}, &m);
         tail(x, table, n, b * (n / 16) >> s, (b + 1) * (n / 16) >> s, &m);
     }
+}
+
+static void four_stages(uint64_t *x, const he_table *t)
+{
+    prime m = prime_of(&t->m);
+    pass4(x, t->forward, 10, (span){0, 0, 1}, &m, REDUCE);
+    pass4(x, t->forward, 10, (span){0, 0, 1}, &m, 0);
 }
 
 /* ---- Inverse: sums of four grow to 4B and are reduced, so that 4B < 8 always (B -> 1/2 + 3B/4) ---- */
@@ -338,7 +347,8 @@ static void inverse(uint64_t *x, const he_table *t)
     for (size_t b = 0; b < (size_t)1 << s; b++) {
         tail_back(x, table, n, b * (n / 16) >> s, (b + 1) * (n / 16) >> s, &m);
         for (uint32_t k = log2_n - TAIL; k > s; k -= 2)
-            pass4_back(x, table, log2_n, (span){k - 2, b << (k - 2 - s), (b + 1) << (k - 2 - s)}, &m);
+            pass4_back(x, table, log2_n, (span){k - 2, b << (k - 2 - s), (b + 1) << (k - 2 - s)},
+                       &m);
     }
     for (; s > 2; s -= 2)
         pass4_back(x, table, log2_n, (span){s - 2, 0, (size_t)1 << (s - 2)}, &m);
@@ -383,6 +393,8 @@ static void mac(uint64_t *out0, uint64_t *out1, const uint64_t *const *x, const 
         for (size_t d = 0; d < digits;) {
             size_t end = d + CHUNK < digits ? d + CHUNK : digits;
             for (; d < end; d++, k += 2 * HE_LANES) {
+                __builtin_prefetch(k + AHEAD);
+                __builtin_prefetch(k + AHEAD + HE_LANES);
                 mac_half(lo, x[d] + i, k, &m);
                 mac_half(hi, x[d] + i + 4, k + 4, &m);
             }
@@ -418,16 +430,30 @@ static inline void convert_some(uint64_t *out, const uint64_t *const *x, const h
     }
 }
 
+/* One prime: centred by a comparison, which rounds as the general way does (docs/he.md). */
+static inline void convert_one(uint64_t *out, const uint64_t *x, double d, size_t n,
+                               const he_modulus *modulus)
+{
+    prime m = prime_of(modulus);
+    const d4 all_d = all(d), half = all((d - 1) / 2);
+    for (size_t i = 0; i < n; i += 4) {
+        d4 a = load(x + i);
+        a = _mm256_sub_pd(a, _mm256_and_pd(_mm256_cmp_pd(a, half, _CMP_GT_OQ), all_d));
+        store_residue(out + i, reduce(a, &m), &m);
+    }
+}
+
 static void convert(uint64_t *out, const uint64_t *const *x, const he_convert *c, size_t n,
                     const he_modulus *m)
 {
     if (c->count == 1)
-        convert_some(out, x, c, 1, n, m);
+        convert_one(out, x[0], (double)c->d, n, m);
     else
         convert_some(out, x, c, c->count, n, m);
 }
 
-static void scale(uint64_t *out, const uint64_t *x, he_factor f, size_t n, const he_modulus *modulus)
+static void scale(uint64_t *out, const uint64_t *x, he_factor f, size_t n,
+                  const he_modulus *modulus)
 {
     prime m = prime_of(modulus);
     d4 w = all((double)he_centre(f.w, modulus->q));
@@ -448,12 +474,26 @@ static void sub_scale(uint64_t *out, const uint64_t *x, const uint64_t *y, he_fa
 
 static void add(uint64_t *out, const uint64_t *x, const uint64_t *y, size_t n, const he_modulus *m)
 {
-    he_kernels_portable.add(out, x, y, n, m);
+    const __m256i q = _mm256_set1_epi64x((int64_t)m->q);
+    for (size_t i = 0; i < n; i += 4) {
+        __m256i a = _mm256_load_si256((const __m256i *)(x + i));
+        a = _mm256_sub_epi64(_mm256_add_epi64(a, _mm256_load_si256((const __m256i *)(y + i))), q);
+        __m256i negative = _mm256_cmpgt_epi64(_mm256_setzero_si256(), a);
+        _mm256_store_si256((__m256i *)(out + i),
+                           _mm256_add_epi64(a, _mm256_and_si256(negative, q)));
+    }
 }
 
 static void sub(uint64_t *out, const uint64_t *x, const uint64_t *y, size_t n, const he_modulus *m)
 {
-    he_kernels_portable.sub(out, x, y, n, m);
+    const __m256i q = _mm256_set1_epi64x((int64_t)m->q);
+    for (size_t i = 0; i < n; i += 4) {
+        __m256i a = _mm256_load_si256((const __m256i *)(x + i));
+        a = _mm256_sub_epi64(a, _mm256_load_si256((const __m256i *)(y + i)));
+        __m256i negative = _mm256_cmpgt_epi64(_mm256_setzero_si256(), a);
+        _mm256_store_si256((__m256i *)(out + i),
+                           _mm256_add_epi64(a, _mm256_and_si256(negative, q)));
+    }
 }
 
 static void permute(uint64_t *out, const uint64_t *x, const uint32_t *map, size_t n)
@@ -461,10 +501,24 @@ static void permute(uint64_t *out, const uint64_t *x, const uint32_t *map, size_
     he_kernels_portable.permute(out, x, map, n);
 }
 
-/* |c| < 2^62 = high 2^31 + low, low signed: both exact. */
-static void reduce_signed(uint64_t *out, const int64_t *c, size_t n, const he_modulus *m)
+/* |c| < 2^62 = high 2^32 + low, high signed and low not: both exact as doubles. */
+static void reduce_signed(uint64_t *out, const int64_t *c, size_t n, const he_modulus *modulus)
 {
-    he_kernels_portable.reduce_signed(out, c, n, m);
+    prime m = prime_of(modulus);
+    const __m256i magic = _mm256_castpd_si256(all(0x1p52));
+    const __m256i sign = _mm256_set1_epi64x((int64_t)1 << 31);
+    const __m256i low_bits = _mm256_set1_epi64x(UINT32_MAX);
+    d4 two32 = all((double)he_centre(((uint64_t)1 << 32) % modulus->q, modulus->q));
+    for (size_t i = 0; i < n; i += 4) {
+        __m256i x = _mm256_load_si256((const __m256i *)(c + i));
+        __m256i high = _mm256_xor_si256(_mm256_srli_epi64(x, 32), sign),
+                low = _mm256_and_si256(x, low_bits);
+        d4 h =
+            _mm256_sub_pd(_mm256_castsi256_pd(_mm256_or_si256(high, magic)), all(0x1p52 + 0x1p31));
+        d4 l = _mm256_sub_pd(_mm256_castsi256_pd(_mm256_or_si256(low, magic)), all(0x1p52));
+        d4 sum = _mm256_add_pd(mul_mod(h, two32, &m), reduce(l, &m));
+        store_residue(out + i, reduce(sum, &m), &m);
+    }
 }
 
 const he_kernels he_kernels_avx2 = {
@@ -472,6 +526,7 @@ const he_kernels he_kernels_avx2 = {
     .table_init = table_init,
     .forward = forward,
     .inverse = inverse,
+    .four_stages = four_stages,
     .dot = dot,
     .mac = mac,
     .convert = convert,

@@ -51,28 +51,29 @@ static void encrypt_zero(sky_he_eval *ev, sky_he_ct *out, const sky_he_public *k
                          he_random *random)
 {
     const sky_he_ctx *ctx = ev->ctx;
-    uint32_t limbs = he_limbs(ctx, level, true);
-    uint64_t *u = ev->digits, *noise = ev->spare;
-    int64_t *mask = ev->small, *errors = (int64_t *)ev->coefficients; /* N */
+    uint64_t *u = ev->folded, *noise = ev->spare;
+    int64_t *mask = ev->small, *errors = (int64_t *)ev->coefficients; /* two: digits follow */
     he_sample_ternary(random, mask, ctx->n);
-    for (int part = 0; part < 2; part++) {
-        he_sample_noise(random, errors, ctx->n);
-        for (uint32_t r = 0; r < limbs; r++) {
-            uint32_t i = he_prime_at(ctx, level, r);
+    he_sample_noise(random, errors, ctx->n);
+    he_sample_noise(random, errors + ctx->n, ctx->n);
+    for (uint32_t r = 0; r < he_limbs(ctx, level, true); r++) {
+        uint32_t i = he_prime_at(ctx, level, r);
+        he_small_limb(u, ctx, mask, i);
+        for (int part = 0; part < 2; part++) {
             const uint64_t *k = he_climb(ctx, part ? key->a : key->b, i), *v = u;
             uint64_t *to = he_limb(ctx, ev->acc[part], r);
-            he_small_limb(u, ctx, mask, i);
-            he_small_limb(noise, ctx, errors, i);
+            he_small_limb(noise, ctx, errors + (size_t)part * ctx->n, i);
             ctx->k->dot(to, &k, &v, 1, ctx->n, he_mod(ctx, i));
             ctx->k->add(to, to, noise, ctx->n, he_mod(ctx, i));
-            ev->counts.ntts += 2;
         }
-        he_divide(ev, out->part[part], ev->acc[part], &ctx->special, level);
+        ev->counts.ntts += 3;
     }
+    for (int part = 0; part < 2; part++)
+        he_divide(ev, out->part[part], ev->acc[part], &ctx->special, level);
     explicit_bzero(u, limb_bytes(ctx));
     explicit_bzero(noise, limb_bytes(ctx));
     explicit_bzero(mask, limb_bytes(ctx));
-    explicit_bzero(errors, limb_bytes(ctx));
+    explicit_bzero(errors, 2 * limb_bytes(ctx));
 }
 
 sky_err sky_he_encrypt(sky_he_eval *ev, sky_he_ct *out, const sky_he_pt *pt,
@@ -113,8 +114,9 @@ sky_err sky_he_decrypt(sky_he_eval *ev, sky_he_pt *out, const sky_he_ct *ct,
     if (ct->is.extended)
         return he_fail(e, SKY_HE_FORM, "the ciphertext is extended; divide by P first");
     if (ct->is.level > out->limbs_max)
-        return he_fail(e, SKY_HE_CAPACITY, "the plaintext has room for %u residue polynomials, not %u",
-                       out->limbs_max, ct->is.level);
+        return he_fail(e, SKY_HE_CAPACITY,
+                       "the plaintext has room for %u residue polynomials, not %u", out->limbs_max,
+                       ct->is.level);
     for (uint32_t r = 0; r < ct->is.level; r++) { /* Horner in s */
         const uint64_t *s = he_climb(ctx, secret->s, r);
         uint64_t *sum = ev->spare, *to = he_limb(ctx, out->x, r);
@@ -137,7 +139,8 @@ typedef void (*limb_op)(uint64_t *out, const uint64_t *x, const uint64_t *y, siz
                         const he_modulus *m);
 
 /* Parts that only one operand has: copied, or negated when subtracted. */
-static void lone_part(sky_he_eval *ev, sky_he_ct *out, const sky_he_ct *a, uint32_t part, bool negate)
+static void lone_part(sky_he_eval *ev, sky_he_ct *out, const sky_he_ct *a, uint32_t part,
+                      bool negate)
 {
     const sky_he_ctx *ctx = ev->ctx;
     memset(ev->spare, 0, limb_bytes(ctx));
@@ -227,7 +230,8 @@ sky_err sky_he_drop(sky_he_eval *ev, sky_he_ct *out, const sky_he_ct *a, uint32_
         return he_fail(e, SKY_HE_FORM, "the ciphertext is extended; divide by P first");
     if (level < 1 || level > a->is.level)
         return he_fail(e, SKY_HE_LEVEL, "cannot drop from level %u to %u", a->is.level, level);
-    if ((err = he_check_scale(ctx, a->is.scale, level, e)) || (err = he_check_room(out, want, ctx, e)))
+    if ((err = he_check_scale(ctx, a->is.scale, level, e)) ||
+        (err = he_check_room(out, want, ctx, e)))
         return err;
     for (uint32_t part = 0; part < want.parts; part++)
         memmove(out->part[part], a->part[part], level * limb_bytes(ctx));
@@ -237,7 +241,8 @@ sky_err sky_he_drop(sky_he_eval *ev, sky_he_ct *out, const sky_he_ct *a, uint32_
 
 /* An extended ciphertext stands for P times its message, and so must the plaintext; that is P times a
  * plaintext modulo QP, zero modulo the special primes. */
-static void add_plain_extended(sky_he_eval *ev, uint64_t *out, const uint64_t *a, const sky_he_pt *b)
+static void add_plain_extended(sky_he_eval *ev, uint64_t *out, const uint64_t *a,
+                               const sky_he_pt *b)
 {
     const sky_he_ctx *ctx = ev->ctx;
     for (uint32_t r = 0; r < b->is.level; r++) {
@@ -324,7 +329,8 @@ static sky_err check_dot(sky_he_eval *ev, const sky_he_ct *out, const sky_he_ct 
 
 /* One limb of one part, in passes of DOT_MAX terms. */
 static void dot_limb(sky_he_eval *ev, uint64_t *to, const sky_he_ct *const *a,
-                     const sky_he_pt *const *b, size_t n, uint32_t part, uint32_t r, const he_modulus *m)
+                     const sky_he_pt *const *b, size_t n, uint32_t part, uint32_t r,
+                     const he_modulus *m)
 {
     const sky_he_ctx *ctx = ev->ctx;
     for (size_t from = 0; from < n; from += DOT_MAX) {

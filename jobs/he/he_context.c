@@ -9,7 +9,8 @@
 
 /* ---- Bases ---- */
 
-static sky_err basis_init(he_basis *b, const sky_he_ctx *ctx, const uint32_t *primes, uint32_t count)
+static sky_err basis_init(he_basis *b, const sky_he_ctx *ctx, const uint32_t *primes,
+                          uint32_t count)
 {
     assert(count <= HE_CONVERT_MAX);
     b->count = count;
@@ -25,6 +26,7 @@ static sky_err basis_init(he_basis *b, const sky_he_ctx *ctx, const uint32_t *pr
         for (uint32_t i = 0; i < count; i++)
             d = he_mul(d, ctx->q[primes[i]] % m->q, m);
         c->count = count;
+        c->d = count == 1 ? ctx->q[primes[0]] : 0;
         for (uint32_t i = 0; i < count; i++) {
             hat[i] = 1;
             for (uint32_t j = 0; j < count; j++)
@@ -81,10 +83,11 @@ static sky_err check_special(const sky_he_ctx *ctx, sky_error *e)
         for (uint32_t i = first; i < ctx->n_data && i < first + ctx->alpha; i++)
             digit += log2l((long double)ctx->q[i]);
         if (digit > p)
-            return he_fail(e, SKY_HE_SPECIAL,
-                           "the special primes' product is 2^%.3Lf, a digit's 2^%.3Lf: noise would grow "
-                           "with their quotient; give longer special primes",
-                           p, digit);
+            return he_fail(
+                e, SKY_HE_SPECIAL,
+                "the special primes' product is 2^%.3Lf, a digit's 2^%.3Lf: noise would grow "
+                "with their quotient; give longer special primes",
+                p, digit);
     }
     return SKY_OK;
 }
@@ -256,10 +259,11 @@ sky_err he_check_scale(const sky_he_ctx *ctx, double scale, uint32_t level, sky_
 {
     if (isfinite(scale) && scale >= 1 && log2(scale) < ctx->log2_q[level] - 1)
         return SKY_OK;
-    return he_fail(e, SKY_HE_SCALE,
-                   "scale 2^%.2f does not fit half of the modulus 2^%.2f at level %u; rescale first, or "
-                   "use a smaller scale",
-                   log2(scale), ctx->log2_q[level], level);
+    return he_fail(
+        e, SKY_HE_SCALE,
+        "scale 2^%.2f does not fit half of the modulus 2^%.2f at level %u; rescale first, or "
+        "use a smaller scale",
+        log2(scale), ctx->log2_q[level], level);
 }
 
 sky_err he_check_room(const sky_he_ct *out, sky_he_state want, const sky_he_ctx *ctx, sky_error *e)
@@ -270,9 +274,10 @@ sky_err he_check_room(const sky_he_ct *out, sky_he_state want, const sky_he_ctx 
     uint32_t limbs = he_limbs(ctx, want.level, want.extended);
     if (limbs <= out->limbs_max && want.parts <= out->parts_max)
         return SKY_OK;
-    return he_fail(e, SKY_HE_CAPACITY,
-                   "the output has room for %u parts of %u residue polynomials, the result has %u of %u",
-                   out->parts_max, out->limbs_max, want.parts, limbs);
+    return he_fail(
+        e, SKY_HE_CAPACITY,
+        "the output has room for %u parts of %u residue polynomials, the result has %u of %u",
+        out->parts_max, out->limbs_max, want.parts, limbs);
 }
 
 /* ---- Plaintexts and ciphertexts ---- */
@@ -369,9 +374,8 @@ size_t sky_he_ct_bytes(const sky_he_ctx *ctx, uint32_t level, bool extended)
 
 static size_t eval_words(const sky_he_ctx *ctx)
 {
-    return (size_t)ctx->n *
-           (2 * ctx->n_data + he_digits(ctx, ctx->n_data) + 2 * ctx->total + 1 /* spare */ +
-            1 /* small */ + 1 /* re, im */);
+    return (size_t)ctx->n * (2 * ctx->n_data + he_digits(ctx, ctx->n_data) + 2 * ctx->total +
+                             1 /* spare */ + 1 /* small */ + 1 /* re, im */);
 }
 
 size_t sky_he_eval_bytes(const sky_he_ctx *ctx)

@@ -107,8 +107,9 @@ static sky_err check_encode(const sky_he_eval *ev, const sky_he_pt *out, size_t 
     if (count != ctx->info.slots)
         return he_fail(e, SKY_HE_SLOTS, "%zu values, expected N/2 = %u", count, ctx->info.slots);
     if (he_limbs(ctx, o->level, o->extended) > out->limbs_max)
-        return he_fail(e, SKY_HE_CAPACITY, "the plaintext has room for %u residue polynomials, not %u",
-                       out->limbs_max, he_limbs(ctx, o->level, o->extended));
+        return he_fail(e, SKY_HE_CAPACITY,
+                       "the plaintext has room for %u residue polynomials, not %u", out->limbs_max,
+                       he_limbs(ctx, o->level, o->extended));
     return he_check_scale(ctx, o->scale, o->level, e);
 }
 
@@ -149,8 +150,8 @@ sky_err sky_he_encode(sky_he_eval *ev, sky_he_pt *out, const double *re, const d
         return err;
     if (!isfinite(top) || log2(top) >= ctx->log2_q[options.level] - 1)
         return he_fail(e, SKY_HE_SCALE,
-                       "a coefficient of 2^%.2f reaches half of the modulus 2^%.2f at level %u", log2(top),
-                       ctx->log2_q[options.level], options.level);
+                       "a coefficient of 2^%.2f reaches half of the modulus 2^%.2f at level %u",
+                       log2(top), ctx->log2_q[options.level], options.level);
     bool direct = top < DIRECT_MAX;
     for (uint32_t j = 0; j < n && direct; j++) {
         ev->small[j] = llrint(ev->re[j]);

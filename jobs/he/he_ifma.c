@@ -63,12 +63,13 @@ static inline v8 lanes_of(v8 x, v8 index)
 #endif
 
 enum {
-    BLOCK = 2048,     /* elements that stay in the first-level cache for all remaining stages */
-    TAIL = 3,         /* stages within one vector, done on 8 blocks at a time, transposed */
-    GROUP = 7 * 8,    /* roots of those stages for 8 blocks: 1 + 2 + 4 vectors */
-    CHUNK = 12,       /* products of 50-bit factors whose high halves fit 52 bits together: 2^4 - 1,
+    BLOCK = 2048,   /* elements that stay in the first-level cache for all remaining stages */
+    TAIL = 3,       /* stages within one vector, done on 8 blocks at a time, transposed */
+    GROUP = 7 * 8,  /* roots of those stages for 8 blocks: 1 + 2 + 4 vectors */
+    CHUNK = 12,     /* products of 50-bit factors whose high halves fit 52 bits together: 2^4 - 1,
                          and one for what is there already */
-    LAZY_BITS = 46,   /* primes below 2^46 need no reduction between forward stages */
+    AHEAD = 1024,   /* words of a key fetched ahead: hardware stops at pages */
+    LAZY_BITS = 46, /* primes below 2^46 need no reduction between forward stages */
 };
 
 static inline v8 all(uint64_t x)
@@ -300,7 +301,8 @@ static inline void forward_any(uint64_t *x, const he_table *t, bool lazy)
     }
     for (; n >> s > BLOCK && s < log2_n - TAIL; s += 2)
         pass4(x, table, log2_n, s, 0, (size_t)1 << s, &p, lazy);
-    for (size_t b = 0; b < (size_t)1 << s; b++) { /* depth first: each block once through the cache */
+    for (size_t b = 0; b < (size_t)1 << s;
+         b++) { /* depth first: each block once through the cache */
         for (uint32_t k = s; k < log2_n - TAIL; k += 2)
             pass4(x, table, log2_n, k, b << (k - s), (b + 1) << (k - s), &p, lazy);
         tail(x, table, n, b * (n / 64) >> s, (b + 1) * (n / 64) >> s, &p, lazy);
@@ -315,10 +317,21 @@ static void forward(uint64_t *x, const he_table *t)
         forward_any(x, t, false);
 }
 
+static void four_stages(uint64_t *x, const he_table *t)
+{
+    prime p = prime_of(&t->m);
+    for (int i = 0; i < 2; i++) {
+        if (t->m.q >> LAZY_BITS == 0)
+            pass4(x, t->forward, 10, 0, 0, 1, &p, true);
+        else
+            pass4(x, t->forward, 10, 0, 0, 1, &p, false);
+    }
+}
+
 /* ---- Inverse ---- */
 
-static inline void tail_back(uint64_t *x, const uint64_t *table, size_t n, size_t first, size_t last,
-                             const prime *p)
+static inline void tail_back(uint64_t *x, const uint64_t *table, size_t n, size_t first,
+                             size_t last, const prime *p)
 {
     for (size_t g = first; g < last; g++) {
         size_t r = n / 8 + g * GROUP;
@@ -473,6 +486,8 @@ static void mac(uint64_t *out0, uint64_t *out1, const uint64_t *const *x, const 
             size_t end = d + CHUNK < digits ? d + CHUNK : digits;
             v8 low0 = sum0, high0 = {0}, low1 = sum1, high1 = {0};
             for (; d < end; d++, k += 2 * HE_LANES) {
+                __builtin_prefetch(k + AHEAD);
+                __builtin_prefetch(k + AHEAD + HE_LANES);
                 v8 v = load(x[d] + i), b = load(k), a = load(k + HE_LANES);
                 low0 = madd_lo(low0, v, b);
                 high0 = madd_hi(high0, v, b);
@@ -514,11 +529,24 @@ static inline void convert_some(uint64_t *out, const uint64_t *const *x, const h
     }
 }
 
+/* One prime: centred by a comparison, which rounds as the general way does (docs/he.md). */
+static void convert_one(uint64_t *out, const uint64_t *x, const he_convert *c, size_t n,
+                        const he_modulus *m)
+{
+    prime p = prime_of(m);
+    v8 half = all(c->d / 2), minus_d = all(c->minus_d.w);
+    for (size_t i = 0; i < n; i += 8) {
+        v8 a = load(x + i);
+        v8 r = barrett_lazy(a, &p) + ((v8)(a > half) & minus_d);
+        store(out + i, once(once(r, p.q2), p.q));
+    }
+}
+
 static void convert(uint64_t *out, const uint64_t *const *x, const he_convert *c, size_t n,
                     const he_modulus *m)
 {
     if (c->count == 1)
-        convert_some(out, x, c, 1, n, m);
+        convert_one(out, x[0], c, n, m);
     else
         convert_some(out, x, c, c->count, n, m);
 }
@@ -582,6 +610,7 @@ const he_kernels KERNELS = {
     .table_init = table_init,
     .forward = forward,
     .inverse = inverse,
+    .four_stages = four_stages,
     .dot = dot,
     .mac = mac,
     .convert = convert,

@@ -162,10 +162,10 @@ void he_random_for(he_random *r, const sky_he_ctx *ctx);
 void he_divide(sky_he_eval *ev, uint64_t *out, uint64_t *x, const he_basis *basis, uint32_t keep);
 /* Coefficients of the limbs of x, times hat_inv of their digits, ready for he_raise(). */
 void he_decompose(sky_he_eval *ev, uint64_t *out, const uint64_t *x, uint32_t level);
-/* All digits modulo the prime of limb r, evaluation form; to[d] for d < digits. x is what was
- * decomposed: a digit's own limbs are copied from there. */
-void he_raise(sky_he_eval *ev, uint64_t *to, const uint64_t *coefficients, const uint64_t *x,
-              uint32_t level, uint32_t r);
+/* All digits modulo the prime of limb r, evaluation form, digit d at to + d N: but for the digit that
+ * holds that prime, which there is what was decomposed itself, and is left out. */
+void he_raise(sky_he_eval *ev, uint64_t *to, const uint64_t *coefficients, uint32_t level,
+              uint32_t r);
 
 /* he_galois.c */
 uint32_t he_galois_of_step(const sky_he_ctx *ctx, int32_t step); /* 5^step mod 2N; 1 for step 0 */

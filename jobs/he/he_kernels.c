@@ -6,13 +6,20 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+enum { HUGE_PAGE = 2 << 20 }; /* a large page */
 
 void *he_alloc(size_t count, size_t size)
 {
-    if (size && count > (SIZE_MAX - 64) / size)
+    if (size && count > (SIZE_MAX - HUGE_PAGE) / size)
         return NULL;
     size_t bytes = (count * size + 63) / 64 * 64;
-    void *p = aligned_alloc(64, bytes ? bytes : 64);
+    size_t align = bytes >= HUGE_PAGE ? HUGE_PAGE : 64;
+    void *p = aligned_alloc(align, bytes ? (bytes + align - 1) / align * align : 64);
+    if (p &&
+        align == HUGE_PAGE) /* keys are streamed: fewer misses of the address cache. Only a wish. */
+        madvise(p, bytes, MADV_HUGEPAGE);
     return p ? memset(p, 0, bytes ? bytes : 64) : NULL;
 }
 
@@ -149,6 +156,23 @@ static void inverse(uint64_t *x, const he_table *t)
     }
 }
 
+static void four_stages(uint64_t *x, const he_table *t)
+{
+    const he_factor *roots = t->forward;
+    uint64_t q = t->m.q, q2 = 2 * q;
+    for (size_t stage = 0; stage < 4; stage++) {
+        size_t blocks = 1 + stage % 2, half = 512 / blocks;
+        for (size_t b = 0; b < blocks; b++) {
+            for (size_t j = 0; j < half; j++) {
+                uint64_t *lo = x + 2 * half * b + j, *hi = lo + half;
+                uint64_t u = *lo >= q2 ? *lo - q2 : *lo, v = he_mul_lazy(*hi, roots[blocks + b], q);
+                *lo = u + v;
+                *hi = u + q2 - v;
+            }
+        }
+    }
+}
+
 /* ---- The rest ---- */
 
 static void dot(uint64_t *out, const uint64_t *const *x, const uint64_t *const *y, size_t terms,
@@ -182,10 +206,22 @@ static void mac(uint64_t *out0, uint64_t *out1, const uint64_t *const *x, const 
     }
 }
 
-/* The multiple of D is rounded by adding 2^52: the same in every version, to the bit. */
+static void convert_one(uint64_t *out, const uint64_t *x, const he_convert *c, size_t n,
+                        const he_modulus *m)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] = he_reduce64(x[i] + (x[i] > c->d / 2 ? c->minus_d.w : 0), m);
+}
+
+/* The multiple of D is rounded by adding 2^52: the same in every version, to the bit. For one prime
+ * that is a comparison: x / D differs from 1/2 by at least 2^-51, the rounding errors are smaller. */
 static void convert(uint64_t *out, const uint64_t *const *x, const he_convert *c, size_t n,
                     const he_modulus *m)
 {
+    if (c->count == 1) {
+        convert_one(out, x[0], c, n, m);
+        return;
+    }
     for (size_t i = 0; i < n; i++) {
         he_u128 sum = 0;
         double v = 0;
@@ -223,7 +259,8 @@ static void sub(uint64_t *out, const uint64_t *x, const uint64_t *y, size_t n, c
         out[i] = he_sub(x[i], y[i], m->q);
 }
 
-static void permute(uint64_t *restrict out, const uint64_t *restrict x, const uint32_t *map, size_t n)
+static void permute(uint64_t *restrict out, const uint64_t *restrict x, const uint32_t *map,
+                    size_t n)
 {
     for (size_t b = 0; b < n / HE_LANES; b++) {
         const uint64_t *from = x + (size_t)(map[b] >> 6) * HE_LANES;
@@ -244,6 +281,7 @@ const he_kernels he_kernels_portable = {
     .table_init = table_init,
     .forward = forward,
     .inverse = inverse,
+    .four_stages = four_stages,
     .dot = dot,
     .mac = mac,
     .convert = convert,
@@ -257,8 +295,8 @@ const he_kernels he_kernels_portable = {
 
 /* Lane j of a block holds the value whose exponent has the top three bits brv3(j) = c; the lane that
  * it comes from has the top bits (offset + c g) mod 8. */
-#define BRV3(c)           (((c) >> 2 & 1) | ((c)&2) | ((c) << 2 & 4))
-#define LANE(o, g, j)     BRV3(((o) + BRV3(j) * (g)) & 7)
+#define BRV3(c)       (((c) >> 2 & 1) | ((c)&2) | ((c) << 2 & 4))
+#define LANE(o, g, j) BRV3(((o) + BRV3(j) * (g)) & 7)
 #define PATTERN(o, g)                                                                              \
     {                                                                                              \
         LANE(o, g, 0), LANE(o, g, 1), LANE(o, g, 2), LANE(o, g, 3), LANE(o, g, 4), LANE(o, g, 5),  \
@@ -267,8 +305,9 @@ const he_kernels he_kernels_portable = {
 #define PATTERNS(o)                                                                                \
     PATTERN(o, 0), PATTERN(o, 1), PATTERN(o, 2), PATTERN(o, 3), PATTERN(o, 4), PATTERN(o, 5),      \
         PATTERN(o, 6), PATTERN(o, 7)
-_Alignas(64) const uint64_t he_lane_patterns[64][HE_LANES] = {PATTERNS(0), PATTERNS(1), PATTERNS(2), PATTERNS(3),
-                                                 PATTERNS(4), PATTERNS(5), PATTERNS(6), PATTERNS(7)};
+_Alignas(64) const uint64_t he_lane_patterns[64][HE_LANES] = {PATTERNS(0), PATTERNS(1), PATTERNS(2),
+                                                              PATTERNS(3), PATTERNS(4), PATTERNS(5),
+                                                              PATTERNS(6), PATTERNS(7)};
 
 /* ---- Which version ---- */
 

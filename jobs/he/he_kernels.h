@@ -32,9 +32,10 @@ typedef struct he_table {
 /* Constants that take residues modulo D = d_0 ... d_{count-1} to one other prime. */
 typedef struct he_convert {
     uint32_t count;
-    double d_inv[HE_CONVERT_MAX];     /* 1 / d_i */
-    he_factor hat[HE_CONVERT_MAX];    /* D / d_i modulo the other prime */
-    he_factor minus_d;                /* -D modulo the other prime */
+    uint64_t d;                    /* D if count is 1 */
+    double d_inv[HE_CONVERT_MAX];  /* 1 / d_i */
+    he_factor hat[HE_CONVERT_MAX]; /* D / d_i modulo the other prime */
+    he_factor minus_d;             /* -D modulo the other prime */
 } he_convert;
 
 typedef struct he_kernels {
@@ -43,6 +44,9 @@ typedef struct he_kernels {
     sky_err (*table_init)(he_table *t, uint64_t psi);
     void (*forward)(uint64_t *x, const he_table *t);
     void (*inverse)(uint64_t *x, const he_table *t);
+    /* For bench/: the first two stages of a transform of 1024 coefficients, twice, in place; x is left
+     * with garbage. Four stages in the first-level cache: the least that four stages can cost. */
+    void (*four_stages)(uint64_t *x, const he_table *t);
     /* out = sum over i < terms of x[i] y[i]. */
     void (*dot)(uint64_t *out, const uint64_t *const *x, const uint64_t *const *y, size_t terms,
                 size_t n, const he_modulus *m);

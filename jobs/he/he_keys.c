@@ -44,7 +44,8 @@ void he_secret_fill(sky_he_secret *secret)
     for (uint32_t i = 0; i < ctx->total; i++) {
         uint64_t *limb = he_limb(ctx, secret->s, i);
         for (uint32_t j = 0; j < ctx->n; j++)
-            limb[j] = secret->coefficients[j] < 0 ? ctx->q[i] - 1 : (uint64_t)secret->coefficients[j];
+            limb[j] =
+                secret->coefficients[j] < 0 ? ctx->q[i] - 1 : (uint64_t)secret->coefficients[j];
         ctx->k->forward(limb, &ctx->tables[i]);
     }
 }
@@ -134,8 +135,8 @@ sky_err sky_he_public_new(sky_he_public **out, const sky_he_secret *secret, sky_
     for (uint32_t i = 0; i < ctx->total; i++) {
         he_small_limb(noise, ctx, small, i);
         he_expand_a(he_limb(ctx, key->a, i), ctx, key->seed, 0, i);
-        sample_limb(he_limb(ctx, key->b, i), he_climb(ctx, key->a, i), he_climb(ctx, secret->s, i), noise,
-                    ctx, i);
+        sample_limb(he_limb(ctx, key->b, i), he_climb(ctx, key->a, i), he_climb(ctx, secret->s, i),
+                    noise, ctx, i);
     }
     if (random.failed) {
         err = he_fail(e, SKY_HE_RANDOM, "getrandom() failed while a public key was made");
@@ -349,7 +350,8 @@ sky_err he_keys_new_noise(sky_he_keys **out, const sky_he_secret *secret,
     if (level > ctx->n_data)
         return he_fail(e, SKY_HE_LEVELS, "keys for level %u, expected 1 to %u", level, ctx->n_data);
     uint32_t *elements = elements_of(ctx, o, &count);
-    if (!elements || he_keys_alloc(&keys, ctx, level, count + 1) || maker_init(&m, secret, noiseless)) {
+    if (!elements || he_keys_alloc(&keys, ctx, level, count + 1) ||
+        maker_init(&m, secret, noiseless)) {
         err = no_memory(e);
         goto done;
     }

@@ -8,8 +8,10 @@
 
 #include "jobs/he/he_internal.h"
 
-/* acc = (sum of digits b_d, sum of digits a_d) modulo the prime of limb r; x: digits, N words each. */
-static void mac_limb(sky_he_eval *ev, const he_key *key, const uint64_t *x, uint32_t level, uint32_t r)
+/* acc = (sum of digits b_d, sum of digits a_d) modulo the prime of limb r; x: digits, N words each.
+ * own: the digit that holds limb r's prime, which is not in x; NULL if it is. */
+static void mac_limb(sky_he_eval *ev, const he_key *key, const uint64_t *x, const uint64_t *own,
+                     uint32_t level, uint32_t r)
 {
     const sky_he_ctx *ctx = ev->ctx;
     const sky_he_keys *set = ev->keys;
@@ -17,7 +19,7 @@ static void mac_limb(sky_he_eval *ev, const he_key *key, const uint64_t *x, uint
     const uint64_t *digit[SKY_HE_DATA_MAX];
     uint32_t digits = he_digits(ctx, level);
     for (uint32_t d = 0; d < digits; d++)
-        digit[d] = he_climb(ctx, x, d);
+        digit[d] = own && r < level && r / ctx->alpha == d ? own : he_climb(ctx, x, d);
     const uint64_t *words = key->words + (size_t)in_key * 2 * ctx->n * set->digits;
     ctx->k->mac(he_limb(ctx, ev->acc[0], r), he_limb(ctx, ev->acc[1], r), digit, words, digits,
                 set->digits, ctx->n, he_mod(ctx, prime));
@@ -29,8 +31,8 @@ static void switch_key(sky_he_eval *ev, const he_key *key, const uint64_t *x, ui
 {
     he_decompose(ev, ev->coefficients, x, level);
     for (uint32_t r = 0; r < he_limbs(ev->ctx, level, true); r++) {
-        he_raise(ev, ev->digits, ev->coefficients, x, level, r);
-        mac_limb(ev, key, ev->digits, level, r);
+        he_raise(ev, ev->digits, ev->coefficients, level, r);
+        mac_limb(ev, key, ev->digits, r < level ? he_climb(ev->ctx, x, r) : NULL, level, r);
     }
 }
 
@@ -113,16 +115,12 @@ sky_err sky_he_relinearise(sky_he_eval *ev, sky_he_ct *out, const sky_he_ct *a, 
 
 /* ---- Rotations ---- */
 
-/* out = acc permuted. */
-static void permute_out(sky_he_eval *ev, sky_he_ct *out, const he_key *key, sky_he_state want)
+/* Limb r of out = that of acc, permuted. */
+static void permute_limb(sky_he_eval *ev, sky_he_ct *out, const he_key *key, uint32_t r)
 {
-    const sky_he_ctx *ctx = ev->ctx;
-    for (uint32_t part = 0; part < 2; part++) {
-        for (uint32_t r = 0; r < he_limbs(ctx, want.level, want.extended); r++)
-            ctx->k->permute(he_limb(ctx, out->part[part], r), he_climb(ctx, ev->acc[part], r), key->map,
-                            ctx->n);
-    }
-    out->is = want;
+    for (uint32_t part = 0; part < 2; part++)
+        ev->ctx->k->permute(he_limb(ev->ctx, out->part[part], r),
+                            he_climb(ev->ctx, ev->acc[part], r), key->map, ev->ctx->n);
 }
 
 static void automorphism(sky_he_eval *ev, sky_he_ct *out, const sky_he_ct *a, const he_key *key)
@@ -130,10 +128,12 @@ static void automorphism(sky_he_eval *ev, sky_he_ct *out, const sky_he_ct *a, co
     const sky_he_ctx *ctx = ev->ctx;
     switch_key(ev, key, a->part[1], a->is.level);
     divide_acc(ev, a->is.level);
-    for (uint32_t r = 0; r < a->is.level; r++)
-        ctx->k->add(he_limb(ctx, ev->acc[0], r), he_climb(ctx, ev->acc[0], r),
-                    he_climb(ctx, a->part[0], r), ctx->n, he_mod(ctx, r));
-    permute_out(ev, out, key, a->is);
+    for (uint32_t r = 0; r < a->is.level; r++) {
+        uint64_t *sum = he_limb(ctx, ev->acc[0], r);
+        ctx->k->add(sum, sum, he_climb(ctx, a->part[0], r), ctx->n, he_mod(ctx, r));
+        permute_limb(ev, out, key, r); /* out may be a: its limb r is not needed any more */
+    }
+    out->is = a->is;
     ev->counts.rotations++;
 }
 
@@ -212,31 +212,35 @@ sky_err sky_he_hoist_set(sky_he_eval *ev, sky_he_hoist *h, const sky_he_ct *a, s
     if ((err = check_two(ev, a, false, e)) || (err = he_check_ctx(h->ctx, ctx, e)))
         return err;
     if (a->is.level > h->level_max)
-        return he_fail(e, SKY_HE_CAPACITY, "room for digits of level %u, the ciphertext has level %u",
-                       h->level_max, a->is.level);
+        return he_fail(e, SKY_HE_CAPACITY,
+                       "room for digits of level %u, the ciphertext has level %u", h->level_max,
+                       a->is.level);
     uint32_t level = a->is.level, digits = he_digits(ctx, level);
     he_decompose(ev, ev->coefficients, a->part[1], level);
-    for (uint32_t r = 0; r < he_limbs(ctx, level, true); r++)
-        he_raise(ev, h->digits + (size_t)r * digits * ctx->n, ev->coefficients, a->part[1], level, r);
-    for (uint32_t r = 0; r < level; r++)
-        ctx->k->scale(he_limb(ctx, h->c0, r), he_climb(ctx, a->part[0], r), ctx->p_mod[r], ctx->n,
-                      he_mod(ctx, r));
+    for (uint32_t r = 0; r < he_limbs(ctx, level, true); r++) {
+        uint64_t *to = h->digits + (size_t)r * digits * ctx->n;
+        he_raise(ev, to, ev->coefficients, level, r);
+        if (r < level) {
+            memcpy(he_limb(ctx, to, r / ctx->alpha), he_climb(ctx, a->part[1], r),
+                   (size_t)ctx->n * sizeof *to);
+            ctx->k->scale(he_limb(ctx, h->c0, r), he_climb(ctx, a->part[0], r), ctx->p_mod[r],
+                          ctx->n, he_mod(ctx, r));
+        }
+    }
     h->is = a->is;
     ev->counts.hoists++;
     return SKY_OK;
 }
 
-/* acc = P times the ciphertext, switched by the key; for step 0, P times the ciphertext itself. */
-static void hoisted_acc(sky_he_eval *ev, const sky_he_hoist *h, const he_key *key)
+/* acc = P times limb r of the ciphertext, switched by the key. */
+static void hoisted_limb(sky_he_eval *ev, const sky_he_hoist *h, const he_key *key, uint32_t r)
 {
     const sky_he_ctx *ctx = ev->ctx;
-    uint32_t level = h->is.level, digits = he_digits(ctx, level);
-    for (uint32_t r = 0; r < he_limbs(ctx, level, true); r++) {
-        mac_limb(ev, key, h->digits + (size_t)r * digits * ctx->n, level, r);
-        if (r < level)
-            ctx->k->add(he_limb(ctx, ev->acc[0], r), he_limb(ctx, ev->acc[0], r),
-                        he_climb(ctx, h->c0, r), ctx->n, he_mod(ctx, r));
-    }
+    uint32_t level = h->is.level;
+    mac_limb(ev, key, h->digits + (size_t)r * he_digits(ctx, level) * ctx->n, NULL, level, r);
+    if (r < level)
+        ctx->k->add(he_limb(ctx, ev->acc[0], r), he_limb(ctx, ev->acc[0], r),
+                    he_climb(ctx, h->c0, r), ctx->n, he_mod(ctx, r));
 }
 
 /* Step 0: the digit of limb r's own prime is that limb of c1. */
@@ -250,7 +254,8 @@ static void unrotated(sky_he_eval *ev, sky_he_ct *out, const sky_he_hoist *h, sk
         he_factor p_inv = ctx->special.d_inv[r], one = he_factor_of(1, m->q);
         ctx->k->scale(he_limb(ctx, out->part[0], r), he_climb(ctx, h->c0, r),
                       want.extended ? one : p_inv, ctx->n, m);
-        ctx->k->scale(he_limb(ctx, out->part[1], r), c1, want.extended ? ctx->p_mod[r] : one, ctx->n, m);
+        ctx->k->scale(he_limb(ctx, out->part[1], r), c1, want.extended ? ctx->p_mod[r] : one,
+                      ctx->n, m);
     }
     for (uint32_t part = 0; part < 2 && want.extended; part++)
         memset(he_limb(ctx, out->part[part], want.level), 0,
@@ -258,8 +263,8 @@ static void unrotated(sky_he_eval *ev, sky_he_ct *out, const sky_he_hoist *h, sk
     out->is = want;
 }
 
-static sky_err hoisted(sky_he_eval *ev, sky_he_ct *out, const sky_he_hoist *h, int32_t step, bool lazy,
-                       sky_error *e)
+static sky_err hoisted(sky_he_eval *ev, sky_he_ct *out, const sky_he_hoist *h, int32_t step,
+                       bool lazy, sky_error *e)
 {
     const sky_he_ctx *ctx = ev->ctx;
     sky_he_state want = h->is;
@@ -279,14 +284,18 @@ static sky_err hoisted(sky_he_eval *ev, sky_he_ct *out, const sky_he_hoist *h, i
         unrotated(ev, out, h, want);
         return SKY_OK;
     }
-    hoisted_acc(ev, h, key);
-    if (!lazy)
+    for (uint32_t r = 0; r < he_limbs(ctx, want.level, true); r++) {
+        hoisted_limb(ev, h, key, r);
+        if (lazy) /* at once, while it is in the cache */
+            permute_limb(ev, out, key, r);
+    }
+    if (!lazy) {
         divide_acc(ev, want.level);
-    permute_out(ev, out, key, want);
-    if (lazy)
-        ev->counts.rotations_lazy++;
-    else
-        ev->counts.rotations_hoisted++;
+        for (uint32_t r = 0; r < want.level; r++)
+            permute_limb(ev, out, key, r);
+    }
+    out->is = want;
+    *(lazy ? &ev->counts.rotations_lazy : &ev->counts.rotations_hoisted) += 1;
     return SKY_OK;
 }
 

@@ -8,16 +8,14 @@
 
 /* ---- Named faults ---- */
 
-static const char *const fault_texts[] = {
-    "",
+static const char *const fault_texts[] = {"",
 #define FAULT_TEXT(name, code, text) text,
-    SKY_HE_FAULT_MAP(FAULT_TEXT)
+                                          SKY_HE_FAULT_MAP(FAULT_TEXT)
 #undef FAULT_TEXT
 };
-static const sky_err fault_codes[] = {
-    SKY_OK,
+static const sky_err fault_codes[] = {SKY_OK,
 #define FAULT_CODE(name, code, text) SKY_E##code,
-    SKY_HE_FAULT_MAP(FAULT_CODE)
+                                      SKY_HE_FAULT_MAP(FAULT_CODE)
 #undef FAULT_CODE
 };
 enum { FAULTS = sizeof fault_codes / sizeof *fault_codes };
@@ -58,7 +56,7 @@ sky_he_fault sky_he_fault_of(const sky_error *e)
 static const struct {
     uint32_t log2_n, hes128, g24_128, hes192;
 } security[] = {
-    {10, 27, 26, 19},    {11, 54, 53, 37},    {12, 109, 106, 75},   {13, 218, 214, 152},
+    {10, 27, 26, 19},    {11, 54, 53, 37},    {12, 109, 106, 75},     {13, 218, 214, 152},
     {14, 438, 430, 305}, {15, 881, 868, 611}, {16, 1747, 1747, 1199},
 };
 
@@ -100,20 +98,22 @@ static sky_err check_lengths(const sky_he_params *p, sky_error *e)
     uint32_t digit = with_first > without ? with_first : without;
     uint32_t special = p->n_special * p->special_bits;
     if (special < digit)
-        return he_fail(e, SKY_HE_SPECIAL,
-                       "%u special prime%s of %u bits, but a key-switching digit of %u data primes has "
-                       "up to %u bits: noise would be multiplied by 2^%u; give more or longer special "
-                       "primes, or fewer primes per digit",
-                       p->n_special, p->n_special > 1 ? "s" : "", p->special_bits, scale_primes, digit,
-                       digit - special);
+        return he_fail(
+            e, SKY_HE_SPECIAL,
+            "%u special prime%s of %u bits, but a key-switching digit of %u data primes has "
+            "up to %u bits: noise would be multiplied by 2^%u; give more or longer special "
+            "primes, or fewer primes per digit",
+            p->n_special, p->n_special > 1 ? "s" : "", p->special_bits, scale_primes, digit,
+            digit - special);
     uint32_t total = p->first_bits + (p->n_data - 1) * p->scale_bits + special;
     uint32_t limit = sky_he_log2_qp_max(p->log2_n);
     if (total > limit && !p->insecure)
-        return he_fail(e, SKY_HE_INSECURE,
-                       "N = 2^%u with moduli of %u bits, special primes included; 128-bit security "
-                       "allows %u bits (docs/he.md); give a larger N, fewer primes, or insecure for a "
-                       "test",
-                       p->log2_n, total, limit);
+        return he_fail(
+            e, SKY_HE_INSECURE,
+            "N = 2^%u with moduli of %u bits, special primes included; 128-bit security "
+            "allows %u bits (docs/he.md); give a larger N, fewer primes, or insecure for a "
+            "test",
+            p->log2_n, total, limit);
     return SKY_OK;
 }
 
@@ -167,7 +167,8 @@ static bool is_prime(uint64_t q)
 /* The next prime 1 mod 2N from `from` (exclusive) upwards or downwards, within [low, high); or 0. */
 static uint64_t next_prime(uint64_t from, bool up, uint64_t step, uint64_t low, uint64_t high)
 {
-    for (uint64_t q = up ? from + step : from - step; q >= low && q < high; q = up ? q + step : q - step) {
+    for (uint64_t q = up ? from + step : from - step; q >= low && q < high;
+         q = up ? q + step : q - step) {
         if (is_prime(q))
             return q;
         if (!up && q < step)
@@ -183,8 +184,8 @@ static sky_err pick_down(uint64_t *q, uint32_t *count, uint32_t want, uint32_t b
     for (uint32_t i = 0; i < want; i++) {
         *next = next_prime(*next, false, step, (uint64_t)1 << (bits - 1), (uint64_t)1 << bits);
         if (!*next)
-            return he_fail(e, SKY_HE_PRIMES, "no more primes of %u bits that are 1 modulo %llu", bits,
-                           (unsigned long long)step);
+            return he_fail(e, SKY_HE_PRIMES, "no more primes of %u bits that are 1 modulo %llu",
+                           bits, (unsigned long long)step);
         q[(*count)++] = *next;
     }
     return SKY_OK;

@@ -22,13 +22,13 @@ static void quarter_round(uint32_t *a, uint32_t *b, uint32_t *c, uint32_t *d)
 /* RFC 8439, section 2.3, with a 64-bit block counter and a 64-bit stream number (Bernstein's form). */
 void he_chacha20_block(uint8_t out[64], const uint32_t key[8], uint64_t block, uint64_t stream)
 {
-    uint32_t x[16] = {0x61707865,      0x3320646e,
-                      0x79622d32,      0x6b206574,
-                      key[0],          key[1],
-                      key[2],          key[3],
-                      key[4],          key[5],
-                      key[6],          key[7],
-                      (uint32_t)block, (uint32_t)(block >> 32),
+    uint32_t x[16] = {0x61707865,       0x3320646e,
+                      0x79622d32,       0x6b206574,
+                      key[0],           key[1],
+                      key[2],           key[3],
+                      key[4],           key[5],
+                      key[6],           key[7],
+                      (uint32_t)block,  (uint32_t)(block >> 32),
                       (uint32_t)stream, (uint32_t)(stream >> 32)};
     uint32_t y[16];
     memcpy(y, x, sizeof y);
@@ -128,13 +128,15 @@ void he_sample_uniform(he_random *r, uint64_t *out, size_t n, const he_modulus *
 
 void he_sample_ternary(he_random *r, int64_t *out, size_t n)
 {
-    for (size_t i = 0; i < n; i++) {
-        uint8_t b;
-        do
-            he_random_bytes(r, &b, 1);
-        while (b == 255 && !r->failed); /* 255 = 3 * 85 */
-        out[i] = b % 3 - 1;
+    uint8_t b[256];
+    for (size_t i = 0; i < n;) {
+        he_random_bytes(r, b, sizeof b);
+        for (size_t k = 0; k < sizeof b && i < n; k++) {
+            if (b[k] != 255) /* 255 = 3 * 85 */
+                out[i++] = b[k] % 3 - 1;
+        }
     }
+    explicit_bzero(b, sizeof b);
 }
 
 /* Cumulative table: |x| is the number of thresholds that a uniform 63-bit number reaches. All are

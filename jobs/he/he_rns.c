@@ -33,7 +33,8 @@ void he_divide(sky_he_eval *ev, uint64_t *out, uint64_t *x, const he_basis *basi
         ctx->k->convert(rest, from, &basis->to[r], ctx->n, m);
         ctx->k->forward(rest, &ctx->tables[r]);
         ev->counts.ntts++;
-        ctx->k->sub_scale(he_limb(ctx, out, r), he_climb(ctx, x, r), rest, basis->d_inv[r], ctx->n, m);
+        ctx->k->sub_scale(he_limb(ctx, out, r), he_climb(ctx, x, r), rest, basis->d_inv[r], ctx->n,
+                          m);
     }
 }
 
@@ -54,17 +55,15 @@ void he_decompose(sky_he_eval *ev, uint64_t *out, const uint64_t *x, uint32_t le
     }
 }
 
-void he_raise(sky_he_eval *ev, uint64_t *to, const uint64_t *coefficients, const uint64_t *x,
-              uint32_t level, uint32_t r)
+void he_raise(sky_he_eval *ev, uint64_t *to, const uint64_t *coefficients, uint32_t level,
+              uint32_t r)
 {
     const sky_he_ctx *ctx = ev->ctx;
     uint32_t prime = he_prime_at(ctx, level, r);
     for (uint32_t d = 0; d < he_digits(ctx, level); d++) {
         uint64_t *limb = he_limb(ctx, to, d);
-        if (r < level && r / ctx->alpha == d) { /* the digit is x itself modulo its own primes */
-            memcpy(limb, he_climb(ctx, x, r), (size_t)ctx->n * sizeof *x);
+        if (r < level && r / ctx->alpha == d)
             continue;
-        }
         const he_basis *b = digit_of(ctx, level, d * ctx->alpha);
         const uint64_t *from[HE_CONVERT_MAX];
         for (uint32_t i = 0; i < b->count; i++)

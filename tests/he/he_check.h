@@ -44,8 +44,9 @@ static int he_failures, he_checks;
         sky_error fault_error = {0}, *e = &fault_error;                                            \
         (void)e;                                                                                   \
         sky_err fault_code = (call);                                                               \
-        CHECK(fault_code && sky_he_fault_of(&fault_error) == SKY_HE_##name, "expected '%s', got '%s'", \
-              sky_he_fault_text(SKY_HE_##name), fault_code ? fault_error.text : "success");        \
+        CHECK(fault_code &&sky_he_fault_of(&fault_error) == SKY_HE_##name,                         \
+              "expected '%s', got '%s'", sky_he_fault_text(SKY_HE_##name),                         \
+              fault_code ? fault_error.text : "success");                                          \
     } while (0)
 
 static inline int he_report(const char *program)

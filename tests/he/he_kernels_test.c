@@ -244,6 +244,70 @@ static void test_elementwise(sky_rng *rng)
     free(c);
 }
 
+/* Conversion of centred residues: y, |y| < D/2, is drawn; its residues go in, y modulo q comes out. */
+static void test_convert(sky_rng *rng)
+{
+    const he_kernels *kernels[4];
+    size_t n_kernels = he_all_kernels(kernels), n = 64;
+    uint64_t *x = he_alloc(5 * n, sizeof *x), *out = x + 4 * n;
+    __int128 y[64];
+    for (int round = 0; round < 80; round++) {
+        uint32_t count = 1 + (uint32_t)sky_rng_below(rng, 4);
+        uint32_t bits = count == 4 ? 30 : count == 3 ? 40 : 50; /* D < 2^125 */
+        uint64_t d[SKY_HE_DATA_MAX], q = some_prime(6, bits_tried[sky_rng_below(rng, 9)]);
+        sky_he_params p = {.log2_n = 6,
+                           .n_data = count - 1 ? count - 1 : 1,
+                           .n_special = 1,
+                           .first_bits = bits,
+                           .scale_bits = bits,
+                           .special_bits = bits};
+        MUST(he_pick_primes(d, &p, e));
+        he_modulus m = he_modulus_of(q);
+        he_convert c = {.count = count};
+        he_u128 product = 1;
+        const uint64_t *px[4];
+        for (uint32_t i = 0; i < count; i++)
+            product *= d[i];
+        for (size_t j = 0; j < n; j++) {
+            he_u128 u = ((he_u128)sky_rng_u64(rng) << 64 | sky_rng_u64(rng)) % (product / 2);
+            u = round % 4 == 1 ? u >> 60 : u; /* small ones too */
+            y[j] = sky_rng_below(rng, 2) ? (__int128)u : -(__int128)u;
+        }
+        for (uint32_t i = 0; i < count; i++) {
+            he_modulus mi = he_modulus_of(d[i]);
+            uint64_t inverse = he_inverse((uint64_t)(product / d[i] % d[i]), &mi);
+            c.d_inv[i] = 1.0 / (double)d[i];
+            c.hat[i] = he_factor_of((uint64_t)(product / d[i] % q), q);
+            px[i] = x + i * n;
+            for (size_t j = 0; j < n; j++) {
+                int64_t r = (int64_t)(y[j] % (__int128)d[i]);
+                x[i * n + j] =
+                    he_mul(r < 0 ? (uint64_t)(r + (int64_t)d[i]) : (uint64_t)r, inverse, &mi);
+            }
+        }
+        c.d = count == 1 ? d[0] : 0;
+        if (count == 1) { /* next to the ends of the range, too */
+            for (size_t j = 0; j < 4; j++) {
+                x[j] = d[0] / 2 + j - 1;
+                y[j] = he_centre(x[j], d[0]);
+            }
+        }
+        uint64_t rest = (uint64_t)(product % q);
+        c.minus_d = he_factor_of(rest ? q - rest : 0, q);
+        for (size_t v = 0; v < n_kernels; v++) {
+            bool ok = true;
+            kernels[v]->convert(out, px, &c, n, &m);
+            for (size_t j = 0; j < n; j++) {
+                int64_t r = (int64_t)(y[j] % (__int128)q);
+                ok = ok && out[j] == (uint64_t)(r < 0 ? r + (int64_t)q : r);
+            }
+            CHECK(ok, "%s: conversion from %u primes of %u bits to %llu", kernels[v]->name, count,
+                  bits, (unsigned long long)q);
+        }
+    }
+    free(x);
+}
+
 static void test_permute(sky_rng *rng)
 {
     const he_kernels *kernels[4];
@@ -299,6 +363,7 @@ int main(void)
     test_transforms(&rng);
     test_products(&rng);
     test_elementwise(&rng);
+    test_convert(&rng);
     test_permute(&rng);
     test_chacha20();
     return he_report("he_kernels_test");
