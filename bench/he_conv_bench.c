@@ -20,12 +20,11 @@ typedef struct layer_row {
 } layer_row;
 
 static const layer_row rows[] = {
-    {3, 64, 32, 3, 1, 0, SKY_HE_HYBRID},        {64, 64, 32, 3, 1, 0, SKY_HE_ADD_FIRST},
-    {16, 16, 32, 3, 1, 0, SKY_HE_TOEPLITZ},
-    {64, 128, 32, 1, 2, 0, SKY_HE_HYBRID},      {128, 128, 16, 3, 1, 2, SKY_HE_TOEPLITZ},
-    {64, 64, 8, 3, 1, 0, SKY_HE_OUTPUT_ROTATION}, {32, 32, 16, 3, 1, 0, SKY_HE_INPUT_ROTATION},
-    {512, 512, 4, 3, 1, 0, SKY_HE_HYBRID},
-    {512, 10, 1, 1, 1, 0, SKY_HE_HALEVI_SHOUP}, {32, 64, 16, 3, 2, 2, SKY_HE_MULTIPLEXED},
+    {3, 64, 32, 3, 1, 0, SKY_HE_HYBRID},          {64, 64, 32, 3, 1, 0, SKY_HE_ADD_FIRST},
+    {16, 16, 32, 3, 1, 0, SKY_HE_TOEPLITZ},       {64, 128, 32, 1, 2, 0, SKY_HE_HYBRID},
+    {128, 128, 16, 3, 1, 2, SKY_HE_TOEPLITZ},     {64, 64, 8, 3, 1, 0, SKY_HE_OUTPUT_ROTATION},
+    {32, 32, 16, 3, 1, 0, SKY_HE_INPUT_ROTATION}, {512, 512, 4, 3, 1, 0, SKY_HE_HYBRID},
+    {512, 10, 1, 1, 1, 0, SKY_HE_HALEVI_SHOUP},   {32, 64, 16, 3, 2, 2, SKY_HE_MULTIPLEXED},
     {16, 16, 16, 3, 1, 0, SKY_HE_SISO},
 };
 
@@ -125,6 +124,7 @@ int main(int argc, char **argv)
             }
         }
     }
-    printf("{\"bench\": \"he_conv\", \"log_n\": %u, \"worst_error\": %.3f}\n", s.params.log2_n, worst);
+    printf("{\"bench\": \"he_conv\", \"log_n\": %u, \"worst_error\": %.3f}\n", s.params.log2_n,
+           worst);
     return 0;
 }

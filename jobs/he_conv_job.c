@@ -75,16 +75,19 @@ static const sky_param params[N_PARAMS] = {
                             "data primes; one more than the depth at least"),
     [P_FIRST_BITS] = HE_INTEGER("first_bits", "bits", 50, SKY_HE_PRIME_BITS_MIN,
                                 SKY_HE_PRIME_BITS_MAX, "of the first data prime"),
-    [P_SCALE_BITS] = HE_INTEGER("scale_bits", "bits", 40, SKY_HE_PRIME_BITS_MIN,
-                                SKY_HE_PRIME_BITS_MAX, "of the other data primes, and of the scale"),
+    [P_SCALE_BITS] =
+        HE_INTEGER("scale_bits", "bits", 40, SKY_HE_PRIME_BITS_MIN, SKY_HE_PRIME_BITS_MAX,
+                   "of the other data primes, and of the scale"),
     [P_SPECIAL_PRIMES] = HE_INTEGER("special_primes", "", 1, 1, SKY_HE_SPECIAL_MAX,
                                     "of 50 bits; also data primes in a digit of key switching"),
-    [P_PACKING] = HE_TEXT("packing", "hybrid", sky_he_packing_names, "where pixels go, and what moves"),
-    [P_SPLIT] = HE_INTEGER("split", "", 0, 0, SKY_HE_SLOTS_MAX,
-                           "baby steps of hybrid, toeplitz, halevi_shoup; 0: the cheapest power of two"),
+    [P_PACKING] =
+        HE_TEXT("packing", "hybrid", sky_he_packing_names, "where pixels go, and what moves"),
+    [P_SPLIT] =
+        HE_INTEGER("split", "", 0, 0, SKY_HE_SLOTS_MAX,
+                   "baby steps of hybrid, toeplitz, halevi_shoup; 0: the cheapest power of two"),
     [P_GAP] = HE_INTEGER("gap", "", 1, 1, 64, "of the input of multiplexed and toeplitz"),
-    [P_HOISTING] = HE_TEXT("hoisting", "double", sky_he_hoisting_names,
-                           "what rotations of one input share"),
+    [P_HOISTING] =
+        HE_TEXT("hoisting", "double", sky_he_hoisting_names, "what rotations of one input share"),
     [P_HOISTED_COST] = HE_REAL("hoisted_cost", "", 1, 0.001, 1,
                                "of a hoisted rotation, a full one being 1: for split and pruning"),
     [P_PRUNE] = HE_TEXT("prune", "none", sky_he_group_names, "weights that are pruned together"),
@@ -93,11 +96,12 @@ static const sky_param params[N_PARAMS] = {
                            "count: no times; model: from single operations; real: encrypted"),
     [P_CACHE_MIB] = HE_INTEGER("cache_mib", "MiB", 0, 0, 1 << 20,
                                "weights encoded beforehand, at most; others as they are needed"),
-    [P_WEIGHT_SEED] = HE_INTEGER("weight_seed", "", 1, 0, 1e9, "of the synthetic weights (He normal)"),
+    [P_WEIGHT_SEED] =
+        HE_INTEGER("weight_seed", "", 1, 0, 1e9, "of the synthetic weights (He normal)"),
     [P_INSECURE] = HE_BOOL("insecure", false, "allow less than 128 bits, for tests"),
 };
 
-#define EXACT(NAME, UNIT, GOAL, DOC) HE_METRIC(NAME, SKY_INT, UNIT, GOAL, SKY_EXACT, DOC)
+#define EXACT(NAME, UNIT, GOAL, DOC)    HE_METRIC(NAME, SKY_INT, UNIT, GOAL, SKY_EXACT, DOC)
 #define MEASURED(NAME, UNIT, GOAL, DOC) HE_METRIC(NAME, SKY_REAL, UNIT, GOAL, SKY_MEASURED, DOC)
 
 static const sky_metric metrics[N_METRICS] = {
@@ -127,7 +131,8 @@ static const sky_metric metrics[N_METRICS] = {
         MEASURED("latency_unpruned_s", "s", SKY_NO_GOAL, "the model's, with all weights"),
     [M_ROTATION_SHARE] =
         MEASURED("rotation_share", "", SKY_NO_GOAL, "part of the model's latency in rotations"),
-    [M_LATENCY] = MEASURED("latency_s", "s", SKY_MIN, "of the encrypted layer, one thread's CPU time"),
+    [M_LATENCY] =
+        MEASURED("latency_s", "s", SKY_MIN, "of the encrypted layer, one thread's CPU time"),
     [M_ENCODE] = MEASURED("encode_s", "s", SKY_MIN, "of latency_s: encoding weights on the way"),
     [M_ERROR_MAX] = MEASURED("error_max", "", SKY_MIN, "largest difference from the plain result"),
     [M_PRECISION_BITS] = MEASURED("precision_bits", "bits", SKY_MAX, "-log2(error_max)"),
@@ -262,8 +267,7 @@ static sky_err put_model(const sky_value *p, const sky_he_layer *l, sky_value *m
         err = sky_he_shared_context(&ctx, &he, e);
     if (err != SKY_OK)
         return err;
-    const uint64_t each =
-        sky_he_pt_bytes(ctx, he.n_data, o.hoisting == SKY_HE_HOISTING_DOUBLE);
+    const uint64_t each = sky_he_pt_bytes(ctx, he.n_data, o.hoisting == SKY_HE_HOISTING_DOUBLE);
     const int64_t cached = (int64_t)(((uint64_t)p[P_CACHE_MIB].i << 20) / each);
     const sky_he_cost_prediction after = sky_he_cost_predict(cost, &l->counts, cached);
     const sky_he_cost_prediction before = sky_he_cost_predict(cost, &l->before, cached);

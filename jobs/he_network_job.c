@@ -54,36 +54,39 @@ static const char *const evaluations[] = {
 
 /* The packings of convolutions, and the cheapest of them for each layer. */
 enum { BEST = SKY_HE_HALEVI_SHOUP };
-static const char *const packings[] = {"siso",        "input_rotation", "output_rotation",
-                                       "add_first",   "hybrid",         "multiplexed",
-                                       "toeplitz",    "best",           NULL};
+static const char *const packings[] = {"siso",      "input_rotation", "output_rotation",
+                                       "add_first", "hybrid",         "multiplexed",
+                                       "toeplitz",  "best",           NULL};
 _Static_assert(SKY_HE_TOEPLITZ + 1 == BEST, "names in the order of sky_he_packing");
 
 static const sky_param params[N_PARAMS] = {
-    [P_NETWORK] = HE_TEXT("network", "resnet20", NULL, "a built-in network, best one of 32 x 32 images"),
+    [P_NETWORK] =
+        HE_TEXT("network", "resnet20", NULL, "a built-in network, best one of 32 x 32 images"),
     [P_LOG_N] = HE_INTEGER("log_n", "", 14, SKY_HE_LOG2_N_MIN, SKY_HE_LOG2_N_MAX,
                            "ring degree 2^log_n; a ciphertext has half as many slots"),
-    [P_PRIMES] = HE_INTEGER("primes", "", 3, 2, SKY_HE_DATA_MAX, "data primes of each layer's input"),
+    [P_PRIMES] =
+        HE_INTEGER("primes", "", 3, 2, SKY_HE_DATA_MAX, "data primes of each layer's input"),
     [P_SPECIAL_PRIMES] = HE_INTEGER("special_primes", "", 1, 1, SKY_HE_SPECIAL_MAX,
                                     "also data primes in a digit of key switching"),
     [P_PACKING] = HE_TEXT("packing", "best", packings,
                           "of convolutions; best: the fewest rotations for each layer"),
-    [P_HOISTING] = HE_TEXT("hoisting", "double", sky_he_hoisting_names,
-                           "what rotations of one input share"),
+    [P_HOISTING] =
+        HE_TEXT("hoisting", "double", sky_he_hoisting_names, "what rotations of one input share"),
     [P_HOISTED_COST] = HE_REAL("hoisted_cost", "", 1, 0.001, 1,
                                "of a hoisted rotation, a full one being 1: for choices"),
     [P_PRUNE] = HE_TEXT("prune", "none", sky_he_group_names, "weights that are pruned together"),
     [P_KEEP] = HE_REAL("keep", "", 1, 0, 1, "part of the rotations of those groups that is kept"),
     [P_EVALUATE] = HE_TEXT("evaluate", "model", evaluations,
                            "count: no times; model: from single operations; real: encrypted"),
-    [P_REAL_LAYERS] = HE_TEXT("real_layers", "all", NULL,
-                              "with evaluate=real: all, or names between commas"),
+    [P_REAL_LAYERS] =
+        HE_TEXT("real_layers", "all", NULL, "with evaluate=real: all, or names between commas"),
     [P_CACHE_MIB] = HE_INTEGER("cache_mib", "MiB", 0, 0, 1 << 20,
                                "weights of a layer encoded beforehand, at most"),
-    [P_WEIGHT_SEED] = HE_INTEGER("weight_seed", "", 1, 0, 1e9, "of the synthetic weights (He normal)"),
+    [P_WEIGHT_SEED] =
+        HE_INTEGER("weight_seed", "", 1, 0, 1e9, "of the synthetic weights (He normal)"),
 };
 
-#define EXACT(NAME, UNIT, GOAL, DOC) HE_METRIC(NAME, SKY_INT, UNIT, GOAL, SKY_EXACT, DOC)
+#define EXACT(NAME, UNIT, GOAL, DOC)    HE_METRIC(NAME, SKY_INT, UNIT, GOAL, SKY_EXACT, DOC)
 #define MEASURED(NAME, UNIT, GOAL, DOC) HE_METRIC(NAME, SKY_REAL, UNIT, GOAL, SKY_MEASURED, DOC)
 
 static const sky_metric metrics[N_METRICS] = {
@@ -107,9 +110,10 @@ static const sky_metric metrics[N_METRICS] = {
     [M_LATENCY_UNPRUNED] =
         MEASURED("latency_unpruned_s", "s", SKY_NO_GOAL, "the model's, with all weights"),
     [M_REAL_LAYERS] = EXACT("layers_run", "", SKY_NO_GOAL, "that ran encrypted"),
-    [M_LATENCY] = MEASURED("latency_s", "s", SKY_MIN, "of the layers that ran, one thread's CPU time"),
-    [M_MODEL_OVER_REAL] =
-        MEASURED("model_over_real", "", SKY_NO_GOAL, "the model's latency of those, over latency_s"),
+    [M_LATENCY] =
+        MEASURED("latency_s", "s", SKY_MIN, "of the layers that ran, one thread's CPU time"),
+    [M_MODEL_OVER_REAL] = MEASURED("model_over_real", "", SKY_NO_GOAL,
+                                   "the model's latency of those, over latency_s"),
     [M_ERROR_MAX] = MEASURED("error_max", "", SKY_MIN, "largest of those layers"),
 };
 
@@ -201,7 +205,8 @@ static sky_err plan_for(sky_he_conv_plan **out, const sky_he_conv_shape *s,
 }
 
 /* The packing with the fewest rotations of those that can do the layer and have such groups, unpruned. */
-static sky_err choose(const sky_he_conv_shape *s, sky_he_layer_options *o, int32_t gap, sky_error *e)
+static sky_err choose(const sky_he_conv_shape *s, sky_he_layer_options *o, int32_t gap,
+                      sky_error *e)
 {
     static const sky_he_packing candidates[] = {SKY_HE_HYBRID, SKY_HE_TOEPLITZ, SKY_HE_MULTIPLEXED};
     double best = INFINITY;
@@ -300,7 +305,8 @@ typedef struct totals {
     int64_t layers, layers_run;
     uint64_t memory_bytes;
     double energy_kept, model_s, unpruned_s, real_s, model_of_real_s, error_max;
-    uint8_t *step; /* [slots] 0: no layer needs it, else the rescales before its first use, plus 1 */
+    uint8_t
+        *step; /* [slots] 0: no layer needs it, else the rescales before its first use, plus 1 */
 } totals;
 
 static void add_counts(sky_he_conv_counts *sum, const sky_he_conv_counts *c)
@@ -341,9 +347,8 @@ static sky_err time_layer(const sky_value *p, const sky_he_layer *l, bool real, 
         .hoisting = (sky_he_hoisting)he_choice(sky_he_hoisting_names, p[P_HOISTING].s),
         .cache_bytes = (uint64_t)p[P_CACHE_MIB].i << 20};
     /* One calibration for all layers: many keys and ciphertexts. */
-    const sky_he_cost_options o = {.hoisting = run.hoisting,
-                                   .depth = SKY_HE_DEPTH_MAX,
-                                   .keeps_factors = run.cache_bytes > 0};
+    const sky_he_cost_options o = {
+        .hoisting = run.hoisting, .depth = SKY_HE_DEPTH_MAX, .keeps_factors = run.cache_bytes > 0};
     const sky_he_cost_model *cost;
     const sky_he_ctx *ctx;
     sky_err err = sky_he_shared_cost(&cost, &he, &o, e);
@@ -420,7 +425,8 @@ static sky_err make_layer(memo *m, const sky_value *p, const network_layer *n, i
     m->has = false;
     const bool free_choice = !n->dense && he_choice(packings, p[P_PACKING].s) == BEST;
     sky_err err = free_choice ? choose(&n->shape, &o, n->gap, e) : SKY_OK;
-    if (err == SKY_OK && n->dense && (o.group == SKY_HE_GROUP_POSITIONAL || o.group == SKY_HE_GROUP_BOTH))
+    if (err == SKY_OK && n->dense &&
+        (o.group == SKY_HE_GROUP_POSITIONAL || o.group == SKY_HE_GROUP_BOTH))
         o.group = SKY_HE_GROUP_NONE; /* a classifier has no taps */
     if (err == SKY_OK)
         err = sky_he_layer_make(&m->layer, &n->shape, &o, real, e);
@@ -459,8 +465,9 @@ static sky_err walk(sky_job_ctx *ctx, const sky_value *p, totals *t, sky_buf *li
             continue;
         const sky_he_conv_counts *c = &m.layer.counts;
         sky_buf_csv(lines, n.name);
-        sky_buf_printf(lines, ",%d,%d,%d,%d,%d,%d,%s,%d,%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64
-                              ",%d,%d,%d,",
+        sky_buf_printf(lines,
+                       ",%d,%d,%d,%d,%d,%d,%s,%d,%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64
+                       ",%d,%d,%d,",
                        n.shape.c_in, n.shape.c_out, n.shape.h, n.shape.w, n.shape.window.kernel_h,
                        n.shape.window.stride_h, sky_he_packing_name(m.layer.plan->packing),
                        m.layer.plan->split, sky_he_rotations(&m.layer.before), sky_he_rotations(c),
@@ -565,7 +572,8 @@ const sky_job sky__job_he_network = {
     .abi = SKY_JOB_ABI,
     .d = {.name = "he_network",
           .version = "1",
-          .summary = "A whole network on encrypted images: packings, pruning, modelled and real time",
+          .summary =
+              "A whole network on encrypted images: packings, pruning, modelled and real time",
           .source = "Jeon, Erez, Orshansky: Artemis, arXiv 2310.01664 (2023)",
           .params = params,
           .n_params = N_PARAMS,

@@ -12,15 +12,9 @@
 #include "jobs/jobs_internal.h"
 
 static const sky_job *const builtin[] = {
-    &sky__job_command,
-    &sky__job_delta,
-    &sky__job_fault,
-    &sky__job_flexsa,
-    &sky__job_gemm,
-    &sky__job_he_conv,
-    &sky__job_he_network,
-    &sky__job_noop,
-    NULL,
+    &sky__job_command,    &sky__job_delta, &sky__job_fault,
+    &sky__job_flexsa,     &sky__job_gemm,  &sky__job_he_conv,
+    &sky__job_he_network, &sky__job_noop,  NULL,
 };
 
 static struct {

@@ -45,8 +45,7 @@ static bool baby_is_used(const runner *r, int32_t q, int32_t j, int32_t tap)
 
 static sky_err multiply_add(const runner *r, int32_t acc, int32_t src, sky_he_term t)
 {
-    const sky_he_factor f = {
-        .plan = r->plan, .id = sky_he_term_index(r->plan, t), .term = t};
+    const sky_he_factor f = {.plan = r->plan, .id = sky_he_term_index(r->plan, t), .term = t};
     return r->ops->multiply_add(r->ops->self, acc, src, &f, r->e);
 }
 
@@ -118,8 +117,7 @@ static sky_err giants_outside(const runner *r)
                 if (!*giant++)
                     continue;
                 const int32_t q1 = p->rotates_blocks ? block + 1 : p->n_in;
-                const int32_t acc =
-                    sky_he_giant_step(p, g) == 0 ? r->row0 + row : r->work;
+                const int32_t acc = sky_he_giant_step(p, g) == 0 ? r->row0 + row : r->work;
                 TRY(sum_of_giant(r, acc, (sky_he_term){.row = row, .in = block}, g, q1));
                 TRY(finish_giant(r, r->row0 + row, acc, g));
             }
@@ -246,10 +244,8 @@ static sky_err select_outputs(const runner *r)
     for (int32_t o = 0; o < p->shape.c_out; o++) {
         if (!p->kept_out[o])
             continue;
-        const sky_he_factor f = {.plan = p,
-                                 .id = sky_he_conv_factors(p) - p->shape.c_out + o,
-                                 .select = true,
-                                 .out = o};
+        const sky_he_factor f = {
+            .plan = p, .id = sky_he_conv_factors(p) - p->shape.c_out + o, .select = true, .out = o};
         const int32_t from = o % p->copies * p->copy_pitch;
         const int32_t to = sky_he_layout_slot(&p->out, (sky_he_place){.channel = o});
         const int32_t step = (from - to) & (p->slots - 1);
@@ -292,7 +288,8 @@ int32_t sky_he_conv_registers(const sky_he_conv_plan *p)
 {
     const int64_t babies = (int64_t)p->n_in * p->split * p->n_taps;
     const int64_t sums = (int64_t)p->n_rows * sky__he_ceil_div(p->n_diagonals, p->split);
-    return (int32_t)(p->n_in + p->out.ciphertexts + p->n_rows + 2 + (babies > sums ? babies : sums));
+    return (int32_t)(p->n_in + p->out.ciphertexts + p->n_rows + 2 +
+                     (babies > sums ? babies : sums));
 }
 
 sky_err sky_he_conv_run(const sky_he_conv_plan *plan, const sky_he_ops *ops, sky_error *e)

@@ -79,9 +79,10 @@ typedef struct sky_he_conv_options {
     int32_t split;       /* b above, for hybrid, toeplitz and halevi_shoup; 0: the power of two that
                           * makes rotations_full + hoisted_cost * rotations_hoisted least */
     double hoisted_cost; /* of a hoisted rotation, a full one being 1; 0: 1 */
-    int32_t gap;         /* of the input, for multiplexed and toeplitz: pixels are that far apart, and
+    int32_t gap; /* of the input, for multiplexed and toeplitz: pixels are that far apart, and
                           * gap^2 channels share the places between; a power of two; 0: 1 */
-    const uint8_t *keep; /* a byte for each weight, 0: pruned; NULL: all kept. Borrowed by create. */
+    const uint8_t
+        *keep; /* a byte for each weight, 0: pruned; NULL: all kept. Borrowed by create. */
 } sky_he_conv_options;
 
 /* --- layouts --- */

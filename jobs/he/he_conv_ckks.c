@@ -17,8 +17,9 @@ const char *const sky_he_hoisting_names[SKY_HE_HOISTINGS + 1] = {
 };
 
 typedef struct ct_register {
-    sky_he_ct *ct;    /* NULL: empty */
-    int32_t fold_step; /* not 0: an extended ciphertext that is still to be rotated, when it is added */
+    sky_he_ct *ct; /* NULL: empty */
+    int32_t
+        fold_step; /* not 0: an extended ciphertext that is still to be rotated, when it is added */
 } ct_register;
 
 struct sky_he_conv_session {
@@ -87,8 +88,8 @@ static sky_err take(session *s, sky_he_ct **out, sky_error *e)
         *out = s->spare[--s->n_spare];
         return SKY_OK;
     }
-    return sky_he_ct_new(out, s->ctx,
-                         (sky_he_shape){.level = s->level, .extended = is_double(s)}, e);
+    return sky_he_ct_new(out, s->ctx, (sky_he_shape){.level = s->level, .extended = is_double(s)},
+                         e);
 }
 
 static void give(session *s, sky_he_ct **ct)
@@ -145,8 +146,7 @@ static sky_err flush(session *s, sky_error *e)
         return SKY_OK;
     sky_he_ct *sum = NULL;
     TRY(take(s, &sum, e));
-    sky_err err =
-        sky_he_dot_plain(s->ev, sum, s->source, s->factor, (size_t)s->n_pending, e);
+    sky_err err = sky_he_dot_plain(s->ev, sum, s->source, s->factor, (size_t)s->n_pending, e);
     s->n_pending = 0;
     sky_he_ct **acc = &s->reg[s->acc].ct;
     if (err == SKY_OK && !*acc) {
@@ -398,11 +398,11 @@ sky_err sky_he_conv_session_new(session **out, const sky_he_ctx *ctx, const sky_
         return sky_fail(e, SKY_EINVAL, "the plan is for %d slots, the parameters have %u",
                         plan->slots, info.slots);
     if (info.params.n_data <= (uint32_t)plan->depth)
-        return sky_fail(e, SKY_ELIMIT,
-                        "level exhausted: packing %s multiplies %d times in a row and needs %d data "
-                        "primes; there are %u",
-                        sky_he_packing_name(plan->packing), plan->depth, plan->depth + 1,
-                        info.params.n_data);
+        return sky_fail(
+            e, SKY_ELIMIT,
+            "level exhausted: packing %s multiplies %d times in a row and needs %d data "
+            "primes; there are %u",
+            sky_he_packing_name(plan->packing), plan->depth, plan->depth + 1, info.params.n_data);
     session *s = calloc(1, sizeof *s);
     if (!s)
         return no_memory(e);

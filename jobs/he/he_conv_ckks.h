@@ -23,8 +23,8 @@ typedef struct sky_he_conv_ckks_options {
 
 /* What a run took, in seconds of this thread's processor time. */
 typedef struct sky_he_conv_times {
-    double total_s;  /* the program, from encrypted inputs to encrypted outputs */
-    double encode_s; /* of it: factors that were not kept */
+    double total_s;              /* the program, from encrypted inputs to encrypted outputs */
+    double encode_s;             /* of it: factors that were not kept */
     double encrypt_s, decrypt_s; /* beside it */
 } sky_he_conv_times;
 

@@ -16,11 +16,11 @@ static inline void sky__he_term_of_tap(const sky_he_conv_plan *plan, int32_t o, 
 
 /* Which rotations a plan's terms ask for. */
 typedef struct sky__he_usage {
-    int32_t n_giants;     /* diagonals over split, rounded up */
-    uint8_t *baby;        /* [n_in][split][n_taps] */
-    uint8_t *giant;       /* [n_rows][n_in or 1][n_giants] */
-    int64_t n_baby_used;  /* step zero included */
-    int64_t n_giant_used; /* step zero included */
+    int32_t n_giants;      /* diagonals over split, rounded up */
+    uint8_t *baby;         /* [n_in][split][n_taps] */
+    uint8_t *giant;        /* [n_rows][n_in or 1][n_giants] */
+    int64_t n_baby_used;   /* step zero included */
+    int64_t n_giant_used;  /* step zero included */
     int64_t hoisted, full; /* rotations: the same without steps of zero */
 } sky__he_usage;
 

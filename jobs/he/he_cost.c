@@ -120,17 +120,19 @@ static sky_err encode_one(bench *b, sky_he_pt *out, sky_error *e)
 {
     b->next++;
     const int64_t id = b->next % sky_he_conv_factors(b->plan);
-    const sky_he_factor f = {.plan = b->plan,
-                             .id = id,
-                             .term = {.diagonal = (int32_t)(id / b->plan->n_taps % b->plan->n_diagonals),
-                                      .tap = (int32_t)(id % b->plan->n_taps)}};
+    const sky_he_factor f = {
+        .plan = b->plan,
+        .id = id,
+        .term = {.diagonal = (int32_t)(id / b->plan->n_taps % b->plan->n_diagonals),
+                 .tap = (int32_t)(id % b->plan->n_taps)}};
     sky_he_factor_values(&f, b->weights, b->slots);
-    return sky_he_encode(b->ev, out, b->slots, NULL, (size_t)b->plan->slots,
-                         (sky_he_encode_options){
-                             .level = b->level,
-                             .scale = b->level > 1 ? (double)sky_he_ctx_prime(b->ctx, b->level - 1) : 0,
-                             .extended = b->extended},
-                         e);
+    return sky_he_encode(
+        b->ev, out, b->slots, NULL, (size_t)b->plan->slots,
+        (sky_he_encode_options){
+            .level = b->level,
+            .scale = b->level > 1 ? (double)sky_he_ctx_prime(b->ctx, b->level - 1) : 0,
+            .extended = b->extended},
+        e);
 }
 
 /* As a program does it: the encoder and the products take turns in the caches. */
@@ -219,8 +221,7 @@ static sky_err make_keys(bench *b, sky_error *e)
         return sky_fail(e, SKY_ENOMEM, "he: out of memory");
     for (int32_t k = 0; k < b->n_keys; k++)
         steps[k] = k + 1;
-    const sky_he_keys_options o = {
-        .level = b->level, .steps = steps, .n_steps = (size_t)b->n_keys};
+    const sky_he_keys_options o = {.level = b->level, .steps = steps, .n_steps = (size_t)b->n_keys};
     sky_err err = sky_he_secret_new(&b->secret, b->ctx, e);
     if (err == SKY_OK)
         err = sky_he_public_new(&b->key, b->secret, e);
@@ -351,8 +352,8 @@ sky_he_cost_prediction sky_he_cost_predict(const sky_he_cost_model *m, const sky
         p.products_s += (double)c->products[k] * m->product_s[k] +
                         (double)c->dots[k] * m->dot_s[k] +
                         (double)(c->dots[k] - c->sums[k]) * m->add_product_s[k];
-        p.rest_s += (double)c->additions[k] * m->add_s[k] +
-                    (double)c->rescales[k] * m->rescale_s[k];
+        p.rest_s +=
+            (double)c->additions[k] * m->add_s[k] + (double)c->rescales[k] * m->rescale_s[k];
         encoded += c->products[k];
         const int64_t here = encoded < c->products[k] ? encoded : c->products[k];
         p.encode_s += here > 0 ? (double)here * m->encode_s[k] : 0;

@@ -8,18 +8,18 @@
 /* Seconds of one operation, [k] after k rescales. */
 typedef struct sky_he_cost_model {
     sky_he_hoisting hoisting;
-    bool keeps_factors;                           /* as measured: factors come from memory */
-    double hoist_s[SKY_HE_DEPTH_MAX + 1];         /* preparing an input */
-    double hoisted_s[SKY_HE_DEPTH_MAX + 1];       /* a rotation of it */
-    double full_s[SKY_HE_DEPTH_MAX + 1];          /* a rotation of its own */
-    double giant_s;                               /* double hoisting: of an extended sum, into a row */
-    double dot_s[SKY_HE_DEPTH_MAX + 1];           /* a run of products: begin and end */
-    double product_s[SKY_HE_DEPTH_MAX + 1];       /* each product of it */
-    double add_product_s[SKY_HE_DEPTH_MAX + 1];   /* adding a run to the sum */
+    bool keeps_factors;                     /* as measured: factors come from memory */
+    double hoist_s[SKY_HE_DEPTH_MAX + 1];   /* preparing an input */
+    double hoisted_s[SKY_HE_DEPTH_MAX + 1]; /* a rotation of it */
+    double full_s[SKY_HE_DEPTH_MAX + 1];    /* a rotation of its own */
+    double giant_s;                         /* double hoisting: of an extended sum, into a row */
+    double dot_s[SKY_HE_DEPTH_MAX + 1];     /* a run of products: begin and end */
+    double product_s[SKY_HE_DEPTH_MAX + 1]; /* each product of it */
+    double add_product_s[SKY_HE_DEPTH_MAX + 1]; /* adding a run to the sum */
     double add_s[SKY_HE_DEPTH_MAX + 1];
     double rescale_s[SKY_HE_DEPTH_MAX + 1];
-    double raise_s;                               /* double hoisting: an input made extended */
-    double encode_s[SKY_HE_DEPTH_MAX + 1];        /* a factor: its slots and their transform */
+    double raise_s;                        /* double hoisting: an input made extended */
+    double encode_s[SKY_HE_DEPTH_MAX + 1]; /* a factor: its slots and their transform */
 } sky_he_cost_model;
 
 /* What the operations are measured with: where a working set is larger than a cache, they are slower. Each

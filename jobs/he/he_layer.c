@@ -45,8 +45,8 @@ static sky_err plan_again(sky_he_layer *l, const sky_he_layer_options *o, const 
 {
     const sky_he_packing packing = o->conv.packing;
     sky_he_conv_options again = o->conv;
-    const bool free_split = packing == SKY_HE_HYBRID || packing == SKY_HE_TOEPLITZ ||
-                            packing == SKY_HE_HALEVI_SHOUP;
+    const bool free_split =
+        packing == SKY_HE_HYBRID || packing == SKY_HE_TOEPLITZ || packing == SKY_HE_HALEVI_SHOUP;
     again.split = free_split ? l->plan->split : 0;
     again.keep = keep;
     sky_he_conv_plan *plan;
@@ -157,18 +157,21 @@ uint64_t sky_he_layer_memory_bytes(const sky_he_conv_counts *c, const sky_he_par
 sky_err sky_he_layer_check_params(const sky_he_params *p, int32_t depth, sky_error *e)
 {
     if (p->n_data <= (uint32_t)depth)
-        return sky_fail(e, SKY_ELIMIT,
-                        "level exhausted: the packing multiplies %d times in a row and needs at least %d "
-                        "primes; primes is %u",
-                        depth, depth + 1, p->n_data);
-    const uint32_t bits = or_default(p->first_bits, 50) + (p->n_data - 1) * or_default(p->scale_bits, 40) +
+        return sky_fail(
+            e, SKY_ELIMIT,
+            "level exhausted: the packing multiplies %d times in a row and needs at least %d "
+            "primes; primes is %u",
+            depth, depth + 1, p->n_data);
+    const uint32_t bits = or_default(p->first_bits, 50) +
+                          (p->n_data - 1) * or_default(p->scale_bits, 40) +
                           or_default(p->n_special, 1) * or_default(p->special_bits, 50);
     const uint32_t most = sky_he_log2_qp_max(p->log2_n);
     if (!p->insecure && bits > most)
-        return sky_fail(e, SKY_EPERM,
-                        "insecure parameters: %u primes make a modulus of %u bits, and log_n %u has 128 "
-                        "bits of security up to %u: take fewer primes or a larger log_n",
-                        p->n_data, bits, p->log2_n, most);
+        return sky_fail(
+            e, SKY_EPERM,
+            "insecure parameters: %u primes make a modulus of %u bits, and log_n %u has 128 "
+            "bits of security up to %u: take fewer primes or a larger log_n",
+            p->n_data, bits, p->log2_n, most);
     return SKY_OK;
 }
 

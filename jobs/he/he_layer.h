@@ -10,7 +10,8 @@
 typedef struct sky_he_layer_options {
     sky_he_conv_options conv; /* keep is ignored */
     sky_he_group group;
-    double kept; /* part of what the groups can save that is kept: 1 prunes nothing, 0 all that costs */
+    double
+        kept; /* part of what the groups can save that is kept: 1 prunes nothing, 0 all that costs */
     uint64_t weight_seed;
 } sky_he_layer_options;
 

@@ -47,8 +47,7 @@ void sky_he_layout_pack(const sky_he_layout *l, const double *image, int32_t q, 
     for (int32_t r = 0; r < l->slots; r++) {
         const sky_he_place p = sky_he_layout_at(l, r);
         if (p.channel >= 0 && p.channel < n)
-            slots[r] =
-                image[((int64_t)(q * l->channels + p.channel) * l->h + p.y) * l->w + p.x];
+            slots[r] = image[((int64_t)(q * l->channels + p.channel) * l->h + p.y) * l->w + p.x];
     }
 }
 

@@ -59,19 +59,17 @@ sky_err sky__he_footprint(const sky_he_conv_plan *plan, int32_t gap, int32_t *pi
         if ((int64_t)*pitch_h * *pitch_w <= plan->slots)
             return SKY_OK;
     }
-    return sky_fail(e, SKY_EINVAL,
-                    "a %d x %d image with gap %d needs more slots than the %d of one ciphertext: take "
-                    "a larger log_n",
-                    s->h, s->w, gap, plan->slots);
+    return sky_fail(
+        e, SKY_EINVAL,
+        "a %d x %d image with gap %d needs more slots than the %d of one ciphertext: take "
+        "a larger log_n",
+        s->h, s->w, gap, plan->slots);
 }
 
 static sky_he_layout layout_of(const sky_he_conv_plan *plan, int32_t pitch_h, int32_t pitch_w)
 {
-    return (sky_he_layout){.slots = plan->slots,
-                           .pitch_h = pitch_h,
-                           .pitch_w = pitch_w,
-                           .gap_h = 1,
-                           .gap_w = 1};
+    return (sky_he_layout){
+        .slots = plan->slots, .pitch_h = pitch_h, .pitch_w = pitch_w, .gap_h = 1, .gap_w = 1};
 }
 
 static void set_image(sky_he_layout *l, int32_t c, int32_t h, int32_t w)
@@ -186,10 +184,11 @@ sky_err sky__he_pack_dense(sky_he_conv_plan *plan, sky_error *e)
     const sky_he_conv_shape *s = &plan->shape;
     if (s->h != 1 || s->w != 1 || s->window.kernel_h != 1 || s->window.kernel_w != 1 ||
         sky_he_conv_out_h(s) != 1 || sky_he_conv_out_w(s) != 1)
-        return sky_fail(e, SKY_EINVAL,
-                        "packing halevi_shoup is for fully connected layers: size and kernel must be 1 "
-                        "without padding, got a %d x %d image and a %d x %d kernel",
-                        s->h, s->w, s->window.kernel_h, s->window.kernel_w);
+        return sky_fail(
+            e, SKY_EINVAL,
+            "packing halevi_shoup is for fully connected layers: size and kernel must be 1 "
+            "without padding, got a %d x %d image and a %d x %d kernel",
+            s->h, s->w, s->window.kernel_h, s->window.kernel_w);
     const int32_t inputs = min32(sky__he_pow2_ceil(s->c_in), plan->slots);
     const int32_t outputs = min32(sky__he_pow2_ceil(s->c_out), plan->slots);
     plan->in = layout_of(plan, 1, 1);

@@ -153,11 +153,10 @@ static sky_err check_options(const sky_he_conv_options *o, sky_error *e)
     if (o->slots < 1 || o->slots > SKY_HE_SLOTS_MAX || (o->slots & (o->slots - 1)) != 0)
         return sky_fail(e, SKY_EINVAL, "slots must be a power of two up to %d, got %d",
                         SKY_HE_SLOTS_MAX, o->slots);
-    const bool interleaves =
-        o->packing == SKY_HE_MULTIPLEXED || o->packing == SKY_HE_TOEPLITZ;
+    const bool interleaves = o->packing == SKY_HE_MULTIPLEXED || o->packing == SKY_HE_TOEPLITZ;
     if (o->gap < 0 || o->gap > SKY_WINDOW_EDGE_MAX || (o->gap > 1 && !interleaves))
-        return sky_fail(e, SKY_EINVAL,
-                        "gap is %d: packing %s wants %s", o->gap, sky_he_packing_name(o->packing),
+        return sky_fail(e, SKY_EINVAL, "gap is %d: packing %s wants %s", o->gap,
+                        sky_he_packing_name(o->packing),
                         interleaves ? "1 to 1024" : "1 (only multiplexed and toeplitz interleave)");
     return SKY_OK;
 }
@@ -180,10 +179,11 @@ static sky_err fill_tables(sky_he_conv_plan *plan, int32_t gap, sky_error *e)
 {
     const int64_t terms = (int64_t)plan->n_rows * plan->n_in * plan->n_diagonals;
     if (terms > SKY_HE_TERMS_MAX / plan->n_taps)
-        return sky_fail(e, SKY_ELIMIT,
-                        "the packing has %lld diagonals of %d taps, more than the limit of %lld terms: "
-                        "take a larger log_n",
-                        (long long)terms, plan->n_taps, (long long)SKY_HE_TERMS_MAX);
+        return sky_fail(
+            e, SKY_ELIMIT,
+            "the packing has %lld diagonals of %d taps, more than the limit of %lld terms: "
+            "take a larger log_n",
+            (long long)terms, plan->n_taps, (long long)SKY_HE_TERMS_MAX);
     plan->present = calloc((size_t)(terms * plan->n_taps), 1);
     plan->tap_step = calloc((size_t)plan->n_taps, sizeof *plan->tap_step);
     plan->kept_out = calloc((size_t)plan->shape.c_out, 1);

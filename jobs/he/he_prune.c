@@ -9,9 +9,9 @@
 #include "jobs/he/he_conv_internal.h"
 
 const char *const sky_he_group_names[SKY_HE_GROUPS + 1] = {
-    [SKY_HE_GROUP_NONE] = "none",     [SKY_HE_GROUP_POSITIONAL] = "positional",
+    [SKY_HE_GROUP_NONE] = "none",         [SKY_HE_GROUP_POSITIONAL] = "positional",
     [SKY_HE_GROUP_DIAGONAL] = "diagonal", [SKY_HE_GROUP_GIANT] = "giant",
-    [SKY_HE_GROUP_BABY] = "baby",     [SKY_HE_GROUP_BOTH] = "both",
+    [SKY_HE_GROUP_BABY] = "baby",         [SKY_HE_GROUP_BOTH] = "both",
 };
 
 /* Groups of one plain kind (not both). */

@@ -31,9 +31,10 @@ enum { SKY_HE_PRUNE_EXACT_MAX = 28 };
 
 /* What each group costs and saves: minimise the energy of what is pruned, save at least a target. */
 typedef struct sky_he_prune_problem {
-    int64_t n;        /* groups */
-    double *energy;   /* [n] sum of squares of its weights */
-    double *saved;    /* [n] rotations that go with it alone, a full one being 1; where no group of the kind
+    int64_t n;      /* groups */
+    double *energy; /* [n] sum of squares of its weights */
+    double *
+        saved; /* [n] rotations that go with it alone, a full one being 1; where no group of the kind
                        * saves any, the products that go. 0: the group is free, and never pruned. */
     int64_t n_first;  /* both: how many are positional; else n */
     double *overlap;  /* both: [n_first][n - n_first] energy of the common weights; else NULL */

@@ -96,7 +96,8 @@ static void pick_overlapping(const sky_he_prune_problem *p, candidate *c, int64_
             const int64_t other = c[k].group;
             if ((other < p->n_first) == (group < p->n_first))
                 continue;
-            const double both = other < p->n_first ? common(p, other, group) : common(p, group, other);
+            const double both =
+                other < p->n_first ? common(p, other, group) : common(p, group, other);
             c[k].ratio -= both / p->saved[other];
         }
     }

@@ -61,7 +61,8 @@ static int64_t sum(const int64_t *at)
 }
 
 /* What the evaluator says that it did, against what the counting back end says. */
-static void check_counts(const layer_case *c, const sky_he_conv_session *s, sky_he_hoisting hoisting)
+static void check_counts(const layer_case *c, const sky_he_conv_session *s,
+                         sky_he_hoisting hoisting)
 {
     sky_he_conv_counts want;
     cr_assert_eq(sky_he_conv_count(c->plan, &want, NULL), SKY_OK);
@@ -130,10 +131,9 @@ Test(he_conv_ckks, cached_factors)
     sky_rng r = test_rng("cached_factors");
     sky_he_ctx *ctx = context(10, 3);
     for (int packing = SKY_HE_HYBRID; packing <= SKY_HE_MULTIPLEXED; packing++) {
-        layer_case c = case_of(&r, sky_he_conv_square(4, 6, 8, 3, 1, -1),
-                               (sky_he_conv_options){.packing = (sky_he_packing)packing,
-                                                     .slots = 512},
-                               1);
+        layer_case c =
+            case_of(&r, sky_he_conv_square(4, 6, 8, 3, 1, -1),
+                    (sky_he_conv_options){.packing = (sky_he_packing)packing, .slots = 512}, 1);
         for (int mib = 0; mib <= 2; mib++) {
             const sky_he_conv_ckks_options o = {.hoisting = SKY_HE_HOISTING_DOUBLE,
                                                 .cache_bytes = (uint64_t)mib << 20};
@@ -154,8 +154,9 @@ Test(he_conv_ckks, keys_are_those_of_the_plan)
     cr_assert_eq(sky_he_conv_count(c.plan, &n, NULL), SKY_OK);
     cr_assert_eq(n.steps_at[0] + n.steps_at[1] + n.steps_at[2], n.steps);
     sky_he_conv_session *s;
-    cr_assert_eq(sky_he_conv_session_new(&s, ctx, c.plan, c.w, &(sky_he_conv_ckks_options){0}, NULL),
-                 SKY_OK);
+    cr_assert_eq(
+        sky_he_conv_session_new(&s, ctx, c.plan, c.w, &(sky_he_conv_ckks_options){0}, NULL),
+        SKY_OK);
     uint64_t want = 0;
     for (uint32_t k = 0; k <= 2; k++)
         want += (uint64_t)n.steps_at[k] * sky_he_key_bytes(ctx, 3 - k);
@@ -194,8 +195,11 @@ Test(he_conv_ckks, cost_model_has_every_operation)
     for (int h = 0; h < SKY_HE_HOISTINGS; h++) {
         sky_he_cost_model m;
         sky_error e = {0};
-        const sky_he_cost_options o = {
-            .hoisting = (sky_he_hoisting)h, .depth = 1, .steps = 4, .ciphertexts = 4, .measure_us = 1000};
+        const sky_he_cost_options o = {.hoisting = (sky_he_hoisting)h,
+                                       .depth = 1,
+                                       .steps = 4,
+                                       .ciphertexts = 4,
+                                       .measure_us = 1000};
         cr_assert_eq(sky_he_cost_calibrate(&m, ctx, &o, &e), SKY_OK, "%s", e.text);
         for (int k = 0; k < 2; k++) {
             cr_assert_gt(m.full_s[k], 0);

@@ -41,12 +41,13 @@ static void check_layer(sky_rng *r, sky_he_conv_shape s, sky_he_conv_options o, 
     sky_he_conv_reference(&s, x, w, want);
     cr_assert_eq(sky_he_conv_simulate(plan, x, w, got, NULL), SKY_OK);
     const sky_window *k = &s.window;
-    cr_assert_lt(distance(got, want, n_y), 1e-9,
-                 "%s, %d slots, split %d, gap %d: %d->%d, %dx%d, kernel %dx%d, stride %dx%d, dilation "
-                 "%dx%d, pad %d %d %d %d",
-                 sky_he_packing_name(o.packing), o.slots, plan->split, o.gap, s.c_in, s.c_out, s.h,
-                 s.w, k->kernel_h, k->kernel_w, k->stride_h, k->stride_w, k->dilation_h,
-                 k->dilation_w, k->pad_top, k->pad_bottom, k->pad_left, k->pad_right);
+    cr_assert_lt(
+        distance(got, want, n_y), 1e-9,
+        "%s, %d slots, split %d, gap %d: %d->%d, %dx%d, kernel %dx%d, stride %dx%d, dilation "
+        "%dx%d, pad %d %d %d %d",
+        sky_he_packing_name(o.packing), o.slots, plan->split, o.gap, s.c_in, s.c_out, s.h, s.w,
+        k->kernel_h, k->kernel_w, k->stride_h, k->stride_w, k->dilation_h, k->dilation_w,
+        k->pad_top, k->pad_bottom, k->pad_left, k->pad_right);
     sky_he_conv_plan_free(plan);
     free(x);
     free(want);
@@ -233,8 +234,8 @@ static totals resnet18_totals(int32_t slots)
                                            SKY_HE_ADD_FIRST, SKY_HE_HYBRID};
         int64_t *sums[] = {&t.input, &t.output, &t.add_first, &t.hybrid};
         for (int k = 0; k < 4; k++) {
-            const sky_he_conv_counts c = count_of(
-                l[i].shape, (sky_he_conv_options){.packing = packings[k], .slots = slots});
+            const sky_he_conv_counts c =
+                count_of(l[i].shape, (sky_he_conv_options){.packing = packings[k], .slots = slots});
             *sums[k] += sky_he_rotations(&c);
             t.products += k == 3 ? c.products[0] : 0;
         }
@@ -290,8 +291,8 @@ Test(he_conv, toeplitz_table)
             sky_he_conv_plan_free(plan);
             cr_expect_eq(c.products[0], rows[k].want[n][0], "row %zu, n %d: %ld diagonals", k,
                          8192 << n, (long)c.products[0]);
-            cr_expect_eq(sky_he_rotations(&c) + unused, rows[k].want[n][1], "row %zu, n %d: %ld rotations", k,
-                         8192 << n, (long)sky_he_rotations(&c));
+            cr_expect_eq(sky_he_rotations(&c) + unused, rows[k].want[n][1],
+                         "row %zu, n %d: %ld rotations", k, 8192 << n, (long)sky_he_rotations(&c));
         }
     }
 }
@@ -325,10 +326,10 @@ Test(he_conv, multiplexed_counts_of_resnet20)
         {29, 57, 57, 57, 57, 57, 57, 106, 82, 82, 82, 82, 82, 155, 123, 123, 123, 123, 123}};
     for (int k = 0; k < 2; k++) {
         for (int32_t i = 0, n = resnet20(l); i < n; i++) {
-            sky_he_conv_plan *plan = plan_of(
-                l[i].shape, (sky_he_conv_options){.packing = SKY_HE_MULTIPLEXED,
-                                                  .slots = 16384 << k,
-                                                  .gap = l[i].gap});
+            sky_he_conv_plan *plan =
+                plan_of(l[i].shape, (sky_he_conv_options){.packing = SKY_HE_MULTIPLEXED,
+                                                          .slots = 16384 << k,
+                                                          .gap = l[i].gap});
             const sky_he_conv_counts c = count(plan);
             cr_assert_eq(sky_he_rotations(&c),
                          multiplexed_formula(l[i].shape, l[i].gap, 16384 << k, plan));
@@ -383,8 +384,8 @@ Test(he_conv, wrong_layers_are_refused)
     check_refused(s, (sky_he_conv_options){.slots = 512}, "larger log_n");
     check_refused(s, (sky_he_conv_options){.slots = 4096, .gap = 2}, "only multiplexed");
     check_refused(s, (sky_he_conv_options){.slots = 4096, .split = 2}, "fixed one");
-    check_refused(
-        s, (sky_he_conv_options){.packing = SKY_HE_HYBRID, .slots = 4096, .split = 5}, "0 to the 4");
+    check_refused(s, (sky_he_conv_options){.packing = SKY_HE_HYBRID, .slots = 4096, .split = 5},
+                  "0 to the 4");
     check_refused(s, (sky_he_conv_options){.packing = SKY_HE_MULTIPLEXED, .slots = 2048},
                   "whole input");
     check_refused(s, (sky_he_conv_options){.packing = SKY_HE_HALEVI_SHOUP, .slots = 4096},

@@ -103,10 +103,11 @@ Test(he_jobs, pruning_halves_the_rotations_of_its_groups)
 Test(he_jobs, a_real_layer)
 {
     evaluation x;
-    cr_assert_eq(evaluate(&x, "he_conv",
-                          "channels_in=2 channels_out=2 size=8 log_n=11 insecure=true evaluate=real "
-                          "prune=diagonal keep=0.5"),
-                 SKY_OK, "%s", x.e.text);
+    cr_assert_eq(
+        evaluate(&x, "he_conv",
+                 "channels_in=2 channels_out=2 size=8 log_n=11 insecure=true evaluate=real "
+                 "prune=diagonal keep=0.5"),
+        SKY_OK, "%s", x.e.text);
     cr_assert_gt(number(&x, "latency_s"), 0);
     cr_assert_gt(number(&x, "latency_model_s"), 0);
     cr_assert_leq(number(&x, "encode_s"), number(&x, "latency_s"));

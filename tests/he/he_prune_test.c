@@ -231,8 +231,8 @@ Test(he_prune, groups_that_a_packing_lacks)
     const double w[144] = {0};
     sky_he_prune_problem p = {0};
     sky_error e = {0};
-    sky_he_conv_plan *plan = plan_of(
-        &s, (sky_he_conv_options){.packing = SKY_HE_TOEPLITZ, .slots = 256});
+    sky_he_conv_plan *plan =
+        plan_of(&s, (sky_he_conv_options){.packing = SKY_HE_TOEPLITZ, .slots = 256});
     cr_assert_eq(sky_he_prune_groups(&p, plan, SKY_HE_GROUP_POSITIONAL, w, 1, &e), SKY_EINVAL);
     cr_assert(strstr(e.text, "no taps"));
     sky_he_conv_plan_free(plan);
