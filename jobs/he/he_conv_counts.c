@@ -138,7 +138,7 @@ static sky_err rescale(void *self, int32_t reg, sky_error *e)
     t->rescaled[reg]++;
     t->sums[reg] = 0;
     if (t->rescaled[reg] > t->c.depth)
-        t->c.depth = t->rescaled[reg];
+        t->c.depth++;
     return SKY_OK;
 }
 

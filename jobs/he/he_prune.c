@@ -196,6 +196,7 @@ sky_err sky_he_prune_groups(sky_he_prune_problem *out, const sky_he_conv_plan *p
     sky_he_prune_problem p = {.n_first = groups_of(plan, first)};
     const int64_t second = both ? groups_of(plan, SKY_HE_GROUP_DIAGONAL) : 0;
     p.n = p.n_first + second;
+    assert(p.n > 0);
     p.energy = calloc((size_t)p.n, sizeof *p.energy);
     p.saved = calloc((size_t)p.n, sizeof *p.saved);
     if (both)

@@ -55,9 +55,9 @@ static void case_free(layer_case *c)
     free(c->got);
 }
 
-static int64_t sum(const int64_t *at)
+static uint64_t sum(const int64_t *at)
 {
-    return at[0] + at[1] + at[2];
+    return (uint64_t)(at[0] + at[1] + at[2]);
 }
 
 /* What the evaluator says that it did, against what the counting back end says. */
@@ -68,12 +68,12 @@ static void check_counts(const layer_case *c, const sky_he_conv_session *s,
     cr_assert_eq(sky_he_conv_count(c->plan, &want, NULL), SKY_OK);
     const sky_he_counts got = sky_he_conv_session_counts(s);
     cr_assert_eq(got.rotations + got.rotations_hoisted + got.rotations_lazy,
-                 sky_he_rotations(&want));
+                 (uint64_t)sky_he_rotations(&want));
     cr_assert_eq(got.plain_products, sum(want.products));
     cr_assert_eq(got.rescales, sum(want.rescales));
     if (hoisting != SKY_HE_HOISTING_NONE) {
         cr_assert_eq(got.rotations, sum(want.rotations_full));
-        cr_assert_eq(got.hoists, want.hoists);
+        cr_assert_eq(got.hoists, (uint64_t)want.hoists);
     }
     cr_assert_eq(got.rotations_lazy,
                  hoisting == SKY_HE_HOISTING_DOUBLE ? sum(want.rotations_hoisted) : 0);
