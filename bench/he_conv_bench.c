@@ -1,8 +1,8 @@
 /* How well the cost model of jobs/he/he_cost.h predicts encrypted layers, and what hoisting brings.
  *
  * The model is calibrated on single operations only, in the same process, before each layer; no layer has
- * anything to do with it. Each layer runs a few times, and the fastest counts: on a shared machine the
- * others were disturbed. Times are processor time of one thread.
+ * anything to do with it. Each layer runs a few times, and the median counts. Times are processor time of one
+ * thread; on a machine that others use they still spread.
  *
  *     he_conv_bench [log_n] [runs] [none | single | double]
  */
@@ -34,6 +34,8 @@ static int fail(const sky_error *e)
     return 1;
 }
 
+enum { RUNS_MAX = 99 };
+
 typedef struct setting {
     sky_he_params params;
     sky_he_hoisting hoisting;
@@ -41,19 +43,25 @@ typedef struct setting {
     int runs;
 } setting;
 
-static sky_err best_run(const sky_he_layer *l, const sky_he_ctx *ctx, const setting *s,
-                        sky_he_layer_run *best, sky_error *e)
+static int by_time(const void *a, const void *b)
+{
+    const double x = ((const sky_he_layer_run *)a)->times.total_s;
+    const double y = ((const sky_he_layer_run *)b)->times.total_s;
+    return (x > y) - (x < y);
+}
+
+static sky_err median_run(const sky_he_layer *l, const sky_he_ctx *ctx, const setting *s,
+                          sky_he_layer_run *out, sky_error *e)
 {
     const sky_he_conv_ckks_options o = {.hoisting = s->hoisting, .cache_bytes = s->cache_bytes};
-    best->times.total_s = INFINITY;
+    sky_he_layer_run run[RUNS_MAX];
     for (int turn = 0; turn < s->runs; turn++) {
-        sky_he_layer_run r;
-        sky_err err = sky_he_layer_run_real(&r, l, ctx, &o, 1, e);
+        sky_err err = sky_he_layer_run_real(&run[turn], l, ctx, &o, 1, e);
         if (err != SKY_OK)
             return err;
-        if (r.times.total_s < best->times.total_s)
-            *best = r;
     }
+    qsort(run, (size_t)s->runs, sizeof *run, by_time);
+    *out = run[s->runs / 2];
     return SKY_OK;
 }
 
@@ -83,7 +91,7 @@ static sky_err bench_layer(const layer_row *row, const setting *s, double *ratio
     if (err == SKY_OK)
         err = sky_he_shared_context(&ctx, &s->params, e);
     if (err == SKY_OK)
-        err = best_run(&l, ctx, s, &run, e);
+        err = median_run(&l, ctx, s, &run, e);
     if (err == SKY_OK) {
         const sky_he_cost_prediction p = sky_he_cost_predict(cost, &l.counts, run.cached);
         *ratio = p.total_s / run.times.total_s;
@@ -108,6 +116,10 @@ int main(int argc, char **argv)
 {
     setting s = {.params = {.log2_n = argc > 1 ? (uint32_t)atoi(argv[1]) : 14, .n_data = 3},
                  .runs = argc > 2 ? atoi(argv[2]) : 3};
+    if (s.runs < 1 || s.runs > RUNS_MAX) {
+        fprintf(stderr, "he_conv_bench: runs must be 1 to %d\n", RUNS_MAX);
+        return 1;
+    }
     sky_error e = {0};
     double worst = 0;
     for (int h = 0; h < SKY_HE_HOISTINGS; h++) {
