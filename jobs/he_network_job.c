@@ -293,7 +293,7 @@ static sky_err validate(const sky_value *p, sky_error *e)
         const int depth = he_choice(packings, p[P_PACKING].s) == SKY_HE_MULTIPLEXED ? 2 : 1;
         err = sky_he_layer_check_params(&he, depth, e);
     }
-    for (int32_t i = 0; i < net->n_layers && err == SKY_OK; i++)
+    for (int32_t i = 0; err == SKY_OK && i < net->n_layers; i++)
         err = check_layer(net, i, e);
     return err;
 }
