@@ -1,8 +1,8 @@
 /* How well the cost model of jobs/he/he_cost.h predicts encrypted layers, and what hoisting brings.
  *
- * The model is calibrated on single operations only, in the same process, before each layer; no layer has
- * anything to do with it. Each layer runs a few times, and the median counts. Times are processor time of one
- * thread; on a machine that others use they still spread.
+ * The model is calibrated on single operations only; no layer has anything to do with it. Calibration and
+ * encrypted run take turns, a few times, and the median ratio of their times counts (the smallest and largest
+ * are printed: on a machine that others use they spread). Times are processor time of one thread.
  *
  *     he_conv_bench [log_n] [runs] [none | single | double]
  */
@@ -20,12 +20,12 @@ typedef struct layer_row {
 } layer_row;
 
 static const layer_row rows[] = {
-    {3, 64, 32, 3, 1, 0, SKY_HE_HYBRID},          {64, 64, 32, 3, 1, 0, SKY_HE_ADD_FIRST},
-    {16, 16, 32, 3, 1, 0, SKY_HE_TOEPLITZ},       {64, 128, 32, 1, 2, 0, SKY_HE_HYBRID},
-    {128, 128, 16, 3, 1, 2, SKY_HE_TOEPLITZ},     {64, 64, 8, 3, 1, 0, SKY_HE_OUTPUT_ROTATION},
-    {32, 32, 16, 3, 1, 0, SKY_HE_INPUT_ROTATION}, {512, 512, 4, 3, 1, 0, SKY_HE_HYBRID},
-    {512, 10, 1, 1, 1, 0, SKY_HE_HALEVI_SHOUP},   {32, 64, 16, 3, 2, 2, SKY_HE_MULTIPLEXED},
-    {16, 16, 16, 3, 1, 0, SKY_HE_SISO},
+    {512, 10, 1, 1, 1, 0, SKY_HE_HALEVI_SHOUP}, {64, 64, 8, 3, 1, 0, SKY_HE_OUTPUT_ROTATION},
+    {16, 16, 32, 3, 1, 0, SKY_HE_TOEPLITZ},     {32, 32, 16, 3, 1, 0, SKY_HE_INPUT_ROTATION},
+    {3, 64, 32, 3, 1, 0, SKY_HE_HYBRID},        {32, 64, 16, 3, 2, 2, SKY_HE_MULTIPLEXED},
+    {64, 128, 32, 1, 2, 0, SKY_HE_HYBRID},      {16, 16, 16, 3, 1, 0, SKY_HE_SISO},
+    {512, 512, 4, 3, 1, 0, SKY_HE_HYBRID},      {64, 64, 32, 3, 1, 0, SKY_HE_ADD_FIRST},
+    {128, 128, 16, 3, 1, 2, SKY_HE_TOEPLITZ},
 };
 
 static int fail(const sky_error *e)
@@ -43,26 +43,57 @@ typedef struct setting {
     int runs;
 } setting;
 
-static int by_time(const void *a, const void *b)
+typedef struct turn {
+    sky_he_layer_run run;
+    sky_he_cost_prediction model;
+    double ratio; /* model over measured */
+} turn;
+
+static int by_ratio(const void *a, const void *b)
 {
-    const double x = ((const sky_he_layer_run *)a)->times.total_s;
-    const double y = ((const sky_he_layer_run *)b)->times.total_s;
+    const double x = ((const turn *)a)->ratio, y = ((const turn *)b)->ratio;
     return (x > y) - (x < y);
 }
 
-static sky_err median_run(const sky_he_layer *l, const sky_he_ctx *ctx, const setting *s,
-                          sky_he_layer_run *out, sky_error *e)
+/* Calibrates and runs, one after the other, so that both meet the same neighbours. */
+static sky_err take_turn(const sky_he_layer *l, const setting *s, turn *out, sky_error *e)
 {
-    const sky_he_conv_ckks_options o = {.hoisting = s->hoisting, .cache_bytes = s->cache_bytes};
-    sky_he_layer_run run[RUNS_MAX];
-    for (int turn = 0; turn < s->runs; turn++) {
-        sky_err err = sky_he_layer_run_real(&run[turn], l, ctx, &o, 1, e);
-        if (err != SKY_OK)
-            return err;
+    const sky_he_conv_ckks_options run = {.hoisting = s->hoisting, .cache_bytes = s->cache_bytes};
+    const sky_he_cost_options o = {.hoisting = s->hoisting,
+                                   .depth = l->plan->depth,
+                                   .steps = l->counts.steps,
+                                   .ciphertexts = l->counts.registers_peak,
+                                   .keeps_factors = s->cache_bytes > 0};
+    const sky_he_ctx *ctx;
+    sky_he_cost_model cost;
+    sky_err err = sky_he_shared_context(&ctx, &s->params, e);
+    if (err == SKY_OK)
+        err = sky_he_cost_calibrate(&cost, ctx, &o, e);
+    if (err == SKY_OK)
+        err = sky_he_layer_run_real(&out->run, l, ctx, &run, 1, e);
+    if (err == SKY_OK) {
+        out->model = sky_he_cost_predict(&cost, &l->counts, out->run.cached);
+        out->ratio = out->model.total_s / out->run.times.total_s;
     }
-    qsort(run, (size_t)s->runs, sizeof *run, by_time);
-    *out = run[s->runs / 2];
-    return SKY_OK;
+    return err;
+}
+
+static void print(const layer_row *row, const setting *s, const sky_he_layer *l, const turn *t)
+{
+    const turn *m = &t[s->runs / 2];
+    printf("{\"bench\": \"he_conv\", \"layer\": \"%d to %d, %dx%d, kernel %d, stride %d\", "
+           "\"packing\": \"%s\", \"hoisting\": \"%s\", \"encoded_before\": %" PRId64
+           ", \"rotations\": %" PRId64 ", \"products\": %" PRId64
+           ", \"measured_s\": %.4f, \"measured_encode_s\": %.4f, \"model_s\": %.4f, "
+           "\"model_rotations_s\": %.4f, \"model_products_s\": %.4f, \"model_encode_s\": %.4f, "
+           "\"ratio_min\": %.3f, \"ratio\": %.3f, \"ratio_max\": %.3f, \"error_max\": %.2e}\n",
+           row->c_in, row->c_out, row->edge, row->edge, row->kernel, row->stride,
+           sky_he_packing_name(row->packing), sky_he_hoisting_names[s->hoisting], m->run.cached,
+           sky_he_rotations(&l->counts), l->counts.products[0] + l->counts.products[1],
+           m->run.times.total_s, m->run.times.encode_s, m->model.total_s, m->model.rotations_s,
+           m->model.products_s, m->model.encode_s, t[0].ratio, m->ratio, t[s->runs - 1].ratio,
+           m->run.error_max);
+    fflush(stdout);
 }
 
 static sky_err bench_layer(const layer_row *row, const setting *s, double *ratio, sky_error *e)
@@ -76,37 +107,16 @@ static sky_err bench_layer(const layer_row *row, const setting *s, double *ratio
                                     .weight_seed = 1,
                                     .kept = 1};
     sky_he_layer l;
+    turn t[RUNS_MAX] = {{.ratio = 0}};
     sky_err err = sky_he_layer_make(&l, &shape, &o, true, e);
     if (err != SKY_OK)
         return err;
-    const sky_he_cost_options cost_options = {.hoisting = s->hoisting,
-                                              .depth = l.plan->depth,
-                                              .steps = l.counts.steps,
-                                              .ciphertexts = l.counts.registers_peak,
-                                              .keeps_factors = s->cache_bytes > 0};
-    const sky_he_cost_model *cost;
-    const sky_he_ctx *ctx;
-    sky_he_layer_run run = {0};
-    err = sky_he_shared_cost(&cost, &s->params, &cost_options, e);
-    if (err == SKY_OK)
-        err = sky_he_shared_context(&ctx, &s->params, e);
-    if (err == SKY_OK)
-        err = median_run(&l, ctx, s, &run, e);
+    for (int k = 0; k < s->runs && err == SKY_OK; k++)
+        err = take_turn(&l, s, &t[k], e);
     if (err == SKY_OK) {
-        const sky_he_cost_prediction p = sky_he_cost_predict(cost, &l.counts, run.cached);
-        *ratio = p.total_s / run.times.total_s;
-        printf("{\"bench\": \"he_conv\", \"layer\": \"%dx%d, %dx%d, kernel %d, stride %d\", "
-               "\"packing\": \"%s\", \"hoisting\": \"%s\", \"cached\": %" PRId64
-               ", \"rotations\": %" PRId64 ", \"products\": %" PRId64
-               ", \"measured_s\": %.4f, \"measured_encode_s\": %.4f, \"model_s\": %.4f, "
-               "\"model_rotations_s\": %.4f, \"model_products_s\": %.4f, \"model_encode_s\": %.4f, "
-               "\"model_over_measured\": %.3f, \"error_max\": %.2e}\n",
-               row->c_in, row->c_out, row->edge, row->edge, row->kernel, row->stride,
-               sky_he_packing_name(row->packing), sky_he_hoisting_names[s->hoisting], run.cached,
-               sky_he_rotations(&l.counts), l.counts.products[0] + l.counts.products[1],
-               run.times.total_s, run.times.encode_s, p.total_s, p.rotations_s, p.products_s,
-               p.encode_s, *ratio, run.error_max);
-        fflush(stdout);
+        qsort(t, (size_t)s->runs, sizeof *t, by_ratio);
+        *ratio = t[s->runs / 2].ratio;
+        print(row, s, &l, t);
     }
     sky_he_layer_free(&l);
     return err;
