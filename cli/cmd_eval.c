@@ -6,8 +6,11 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "cli/breakdown.h"
 #include "cli/commands.h"
 #include "cli/plans.h"
+#include "cli/readstore.h"
+#include "cli/term.h"
 
 static const sky_job *find_job(const cli_args *a)
 {
@@ -153,6 +156,25 @@ static void print_result(const sky_descriptor *d, uint64_t seed, const sky_value
     sky_buf_puts(out, "}\n");
 }
 
+/* --details and --per-layer: the same numbers, as CSV and as a table unless --format says otherwise. */
+static sky_err print_details(const cli_args *a, const sky_job *job, sky_job_ctx *ctx,
+                             const sky_value *params, sky_buf *out, sky_error *e)
+{
+    if (!job->details)
+        return sky_fail(e, SKY_ENOTFOUND, "job %s has no details", job->d.name);
+    sky_format format = cli_flag(a, "per-layer") ? SKY_FORMAT_TABLE : SKY_FORMAT_CSV;
+    if (cli_given(a, "format"))
+        sky_format_parse(cli_text(a, "format"), &format);
+    sky_buf csv = {0};
+    sky_err err = job->details(ctx, params, &csv, e);
+    if (err == SKY_OK && !sky_buf_ok(&csv))
+        err = sky_fail(e, SKY_ENOMEM, "%s", sky_strerror(SKY_ENOMEM));
+    if (err == SKY_OK)
+        err = cli_breakdown(csv.data, csv.len, format, cli_colour(STDOUT_FILENO), 0, out, e);
+    sky_buf_free(&csv);
+    return err;
+}
+
 static int run_eval(const cli_args *a)
 {
     sky_error e = {0};
@@ -164,6 +186,9 @@ static int run_eval(const cli_args *a)
     if (job->d.open)
         return cli_usage(a, "job %s takes its parameters from a sweep file; use 'skyline run'",
                          job->d.name);
+    const bool details = cli_flag(a, "details") || cli_flag(a, "per-layer");
+    if (cli_given(a, "format") && !details)
+        return cli_usage(a, "--format goes with --per-layer or --details; a point is JSON");
     uint64_t seed = 0;
     if (sky_parse_u64(cli_text(a, "seed"), &seed) != SKY_OK)
         return cli_usage(a, "--seed: '%s' is not a whole number from 0", cli_text(a, "seed"));
@@ -181,13 +206,14 @@ static int run_eval(const cli_args *a)
     ctx.threads = 1;
     ctx.workdir = getcwd(workdir, sizeof workdir) ? workdir : "";
     sky_err err;
-    if (cli_flag(a, "details")) {
-        err = job->details ? job->details(&ctx, params, &out, &e)
-                           : sky_fail(&e, SKY_ENOTFOUND, "job %s has no details", job->d.name);
+    if (details) {
+        err = print_details(a, job, &ctx, params, &out, &e);
     } else {
         const int64_t start = sky_clock_ns();
         err = evaluate(job, &ctx, params, metrics, &e);
-        print_result(&job->d, seed, params, metrics, (double)(sky_clock_ns() - start) / 1e9, &out);
+        const double wall_s = (double)(sky_clock_ns() - start) / 1e9;
+        if (err == SKY_OK)
+            print_result(&job->d, seed, params, metrics, wall_s, &out);
     }
     int code = CLI_FAILURE;
     if (err == SKY_OK)
@@ -206,6 +232,12 @@ static const cli_opt opts[] = {
      .def = "0",
      .doc = "The seed that the job's random numbers come from."},
     {.name = "details", .doc = "Print the job's breakdown (per layer, say) as CSV instead."},
+    {.name = "per-layer", .doc = "Print the same breakdown as a table."},
+    {.name = "format",
+     .type = CLI_CHOICE,
+     .arg = "FORMAT",
+     .choices = cli_format_names,
+     .doc = "Of the breakdown: table, csv, json (one list) or jsonl (one object a line)."},
     CLI_OPT_PLUGIN,
     {0},
 };
@@ -221,8 +253,10 @@ const cli_command cli_eval_command = {
              "{\"job\", \"version\", \"params\", \"seed\", \"metrics\", \"wall_s\"}. Nothing is "
              "recorded.",
     .opts = opts,
-    .examples = "skyline eval gemm m=1024 n=1024 k=512 rows=128 cols=128 # one matrix product\n"
-                "skyline eval noop x=2.5 --seed 7 # the smallest job\n",
+    .examples =
+        "skyline eval gemm m=1024 n=1024 k=512 rows=128 cols=128 # one matrix product\n"
+        "skyline eval flexsa network=resnet50 width_kept=0.6 --per-layer # where the time goes\n"
+        "skyline eval noop x=2.5 --seed 7 # the smallest job\n",
     .run = run_eval,
     .group = CLI_GROUP_RUN,
 };

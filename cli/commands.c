@@ -84,6 +84,8 @@ const cli_command *const cli_commands[] = {
     &cli_check_command,
     &cli_jobs_command,
     &cli_eval_command,
+    &cli_networks_command,
+    &cli_trace_command,
     &cli_results_command,
     &cli_front_command,
     &cli_sweeps_command,

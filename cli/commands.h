@@ -6,6 +6,7 @@
 
 extern const cli_command cli_run_command, cli_check_command, cli_jobs_command, cli_eval_command;
 extern const cli_command cli_results_command, cli_front_command, cli_sweeps_command;
+extern const cli_command cli_networks_command, cli_trace_command;
 extern const cli_command cli_failures_command, cli_sql_command;
 extern const cli_command cli_tag_command, cli_delete_command, cli_merge_command, cli_backup_command;
 extern const cli_command cli_verify_command;

@@ -23,6 +23,7 @@
 #include <assert.h>
 #include <math.h>
 #include <stdbool.h>
+#include <string.h>
 
 #include "hw/delta_internal.h"
 
@@ -73,7 +74,7 @@ static double l1_bytes_free(const sky_delta_tile *t, const sky_gpu *g, double ct
     if (g->l1_holds_smem == 0)
         return all;
     const double need =
-        ctas_per_sm * (sky__delta_smem_bytes(t) + g->smem_reserved_kib_per_cta * 1024);
+        ctas_per_sm * (sky_delta_cta_smem_bytes(t) + g->smem_reserved_kib_per_cta * 1024);
     double step = 8 * 1024;
     while (step < need && step < 64 * 1024)
         step *= 2;
@@ -201,7 +202,7 @@ void sky_delta_layer(const sky_delta_conv *c, const sky_delta_tile *t,
 {
     const sky__gemm_view v = sky__delta_view(c, t);
     const double groups = (double)c->groups;
-    const double allowed = o->ctas_per_sm > 0 ? o->ctas_per_sm : sky__delta_occupancy(t, g);
+    const double allowed = o->ctas_per_sm > 0 ? o->ctas_per_sm : sky_delta_occupancy(t, g);
     out->macs = groups * v.m * v.n * v.k;
     out->ctas = groups * v.rows * v.columns;
     out->ctas_per_sm = sky__max(1, sky__min(allowed, ceil_div(out->ctas, g->sms)));
@@ -227,6 +228,11 @@ static bool same_conv(const sky_delta_conv *a, const sky_delta_conv *b)
            a->stride_h == b->stride_h && a->stride_w == b->stride_w &&
            a->dilation_h == b->dilation_h && a->dilation_w == b->dilation_w &&
            a->pad_top == b->pad_top && a->pad_left == b->pad_left;
+}
+
+static bool is_conv(sky_layer_kind kind, bool linear)
+{
+    return kind == SKY_LAYER_CONV || (linear && kind == SKY_LAYER_LINEAR);
 }
 
 static sky_delta_conv conv_of(const sky_network *net, int32_t index, int64_t batch)
@@ -270,12 +276,26 @@ static sky_delta_conv conv_of(const sky_network *net, int32_t index, int64_t bat
                             .count = 1};
 }
 
+size_t sky_delta_find(const sky_network *net, const char *layer, const sky_delta_conv *convs,
+                      size_t n)
+{
+    int32_t i = 0;
+    while (i < net->n_layers && (!net->layers[i].name || strcmp(net->layers[i].name, layer) != 0))
+        i++;
+    size_t k = n;
+    if (i < net->n_layers && is_conv(net->layers[i].kind, true)) {
+        const sky_delta_conv c = conv_of(net, i, 1);
+        for (k = 0; k < n && !same_conv(&convs[k], &c);)
+            k++;
+    }
+    return k;
+}
+
 size_t sky_delta_convs(const sky_network *net, bool linear, int64_t batch, sky_delta_conv *out)
 {
     size_t n = 0;
     for (int32_t i = 0; i < net->n_layers; i++) {
-        const sky_layer_kind kind = net->layers[i].kind;
-        if (kind != SKY_LAYER_CONV && !(linear && kind == SKY_LAYER_LINEAR))
+        if (!is_conv(net->layers[i].kind, linear))
             continue;
         out[n] = conv_of(net, i, batch);
         size_t same = 0;

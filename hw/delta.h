@@ -10,7 +10,7 @@
  *                      L2;
  *     SKY_DELTA_CACHE  ours: what L1 and L2 keep from their capacity, in whole sectors (delta.c
  *                      says how). Newer GPUs, whose L1 is ten times larger, need it.
- * Counters of a real GPU (hw/data/conv_traffic_h200.csv) and an exact enumeration of addresses
+ * Counters of real GPUs (hw/data/conv_traffic_*.csv) and an exact enumeration of addresses
  * (tests/hw/delta_walk.h) are what both are compared with; docs/papers/delta.md has the errors.
  * Pure functions: no allocation, no state. */
 #ifndef SKY_HW_DELTA_H
@@ -44,6 +44,13 @@ typedef struct sky_delta_tile {
 /* The tile for a number of output channels: 128x32x4 up to 32, 128x64x4 up to 64, else 128x128x8.
  * Registers are those of bench/cuda/conv_traffic.cu, compiled for an H200. */
 sky_delta_tile sky_delta_tile_for(int64_t channels_out);
+
+/* What one CTA takes of an SM. */
+double sky_delta_cta_registers(const sky_delta_tile *t);
+double sky_delta_cta_smem_bytes(const sky_delta_tile *t); /* two buffers of both tiles */
+
+/* How many CTAs an SM has room for; 0: not even one, and the functions below take it for one. */
+double sky_delta_occupancy(const sky_delta_tile *t, const sky_gpu *g);
 
 typedef enum sky_delta_reuse { SKY_DELTA_LOOP, SKY_DELTA_CACHE } sky_delta_reuse;
 
@@ -93,15 +100,15 @@ typedef struct sky_delta_geometry {
                                 mean over where warps begin in an image */
     double filter_sectors;   /* that warps request per word of a filter */
     /* SKY_DELTA_CACHE only: */
-    sky_delta_patch
-        patch; /* of one channel that one CTA touches over all taps; mean over where CTAs
-                              begin in an image */
+    sky_delta_patch patch; /* of one channel that one CTA touches over all taps; mean over where
+                              CTAs begin in an image */
+    int32_t patch_blk_m;   /* the tile's, if the patch is that of any batch; else 0 */
     double image_words[SKY_DELTA_ACCESSES]; /* of one channel of one image that a pass over it
                                                fetches, by the size of DRAM's accesses */
 } sky_delta_geometry;
 
-/* like: NULL, or the geometry of the same conv and reuse under another tile, which saves most of
- * the work. */
+/* like: NULL, or the geometry of the same conv (but for the batch) and reuse under another tile,
+ * which saves most of the work, and nearly all of it if the tiles have the same blk_m. */
 void sky_delta_geometry_of(const sky_delta_conv *c, const sky_delta_tile *t, sky_delta_reuse reuse,
                            const sky_delta_geometry *like, sky_delta_geometry *out);
 
@@ -115,6 +122,10 @@ void sky_delta_layer(const sky_delta_conv *c, const sky_delta_tile *t,
 /* Lists the convolutions of a network (linear layers too, as 1 x 1, if asked), equal ones once
  * with a count. out has room for net->n_layers. Returns how many. */
 size_t sky_delta_convs(const sky_network *net, bool linear, int64_t batch, sky_delta_conv *out);
+
+/* Which of these convs has the shape of the layer of that name: an index, or n if there is none. */
+size_t sky_delta_find(const sky_network *net, const char *layer, const sky_delta_conv *convs,
+                      size_t n);
 
 typedef struct sky_delta_total {
     double macs, l1_bytes, l2_bytes, dram_read_bytes, dram_write_bytes, time_s;

@@ -29,12 +29,6 @@ static inline double sky__max(double a, double b)
 
 sky__gemm_view sky__delta_view(const sky_delta_conv *c, const sky_delta_tile *t);
 
-/* CTAs that one SM holds at once, before their number on the whole GPU limits them. */
-double sky__delta_occupancy(const sky_delta_tile *t, const sky_gpu *g);
-
-/* Shared memory of one CTA: two buffers of both tiles. */
-double sky__delta_smem_bytes(const sky_delta_tile *t);
-
 /* Sets the times and the bound; the traffic, ctas and ctas_per_sm are there. */
 void sky__delta_times(const sky__gemm_view *v, const sky_delta_tile *t, const sky_gpu *g,
                       const sky_delta_options *o, sky_delta_result *r);

@@ -6,7 +6,7 @@
 
 #include "hw/delta_internal.h"
 
-enum { SAMPLES_MIN = 7, SAMPLES_MAX = 64, SECTOR_SHIFT = 3 };
+enum { SAMPLES_MIN = 12, SAMPLES_MAX = 64, SECTOR_SHIFT = 3 };
 _Static_assert(1 << SECTOR_SHIFT == SKY__SECTOR_WORDS, "sectors of 8 words");
 
 static int64_t gcd(int64_t a, int64_t b)
@@ -115,12 +115,28 @@ static sky_delta_patch close_patch(runs *r, const sky_delta_conv *c)
     return runs_end(r);
 }
 
-/* Rows [rows.lo, rows.hi) of the same columns, `each` words of every row. */
-static void add_rows(runs *r, const sky_delta_conv *c, span rows, span columns, int64_t each)
+/* Words of one input row that outputs [a, b] of a row need. */
+static int64_t row_words(const sky_delta_conv *c, int64_t a, int64_t b)
 {
+    if (c->stride_w <= c->kernel_w)
+        return length(columns_of(c, a, b));
+    int64_t n = 0; /* windows are apart: 0 <= x * stride + shift < width */
+    for (int64_t tap = 0; tap < c->kernel_w; tap++) {
+        const int64_t s = c->stride_w, shift = tap - c->pad_left;
+        const int64_t first = shift >= 0 ? 0 : (-shift + s - 1) / s;
+        const int64_t end = shift >= c->width ? 0 : (c->width - shift + s - 1) / s;
+        n += most(0, least(b + 1, end) - most(a, first));
+    }
+    return n;
+}
+
+/* Input rows [rows.lo, rows.hi), of each what outputs [a, b] of a row need. */
+static void add_rows(runs *r, const sky_delta_conv *c, span rows, int64_t a, int64_t b)
+{
+    const span columns = columns_of(c, a, b);
     if (length(rows) == 0 || length(columns) == 0)
         return;
-    const double words = (double)least(each, length(columns));
+    const double words = (double)row_words(c, a, b);
     if (length(columns) == c->width) { /* they follow each other without a gap */
         add_run(r, rows.lo * c->width, rows.hi * c->width, words * (double)length(rows));
         return;
@@ -143,24 +159,68 @@ static void add_both(runs *r, const sky_delta_conv *c, span rows, span left, spa
     }
 }
 
+/* Along one edge: whether a tap of one of the outputs [a, b] falls on `at`. */
+typedef struct axis {
+    int64_t taps, stride, dilation, pad;
+} axis;
+
+static bool touches(const axis *x, int64_t at, int64_t a, int64_t b)
+{
+    for (int64_t tap = 0; tap < x->taps; tap++) {
+        const int64_t from = at + x->pad - tap * x->dilation;
+        if (from >= a * x->stride && from <= b * x->stride && from % x->stride == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The patch of outputs [from, to) of windows with holes, word by word: slow, and dilation is rare. */
+static sky_delta_patch dilated_piece(const sky_delta_conv *c, int shift, int64_t from, int64_t to)
+{
+    const int64_t wo = c->out_w;
+    const int64_t y0 = from / wo, x0 = from % wo, y1 = (to - 1) / wo, x1 = (to - 1) % wo;
+    const axis down = {c->kernel_h, c->stride_h, c->dilation_h, c->pad_top};
+    const axis right = {c->kernel_w, c->stride_w, c->dilation_w, c->pad_left};
+    const span rows = rows_of(c, y0, y1);
+    runs r = runs_begin(c, shift);
+    for (int64_t row = rows.lo; row < rows.hi; row++) {
+        const bool head = touches(&down, row, y0, y0), tail = touches(&down, row, y1, y1);
+        const bool whole = y1 - y0 > 1 && touches(&down, row, y0 + 1, y1 - 1);
+        int64_t begin = -1; /* of a run */
+        for (int64_t x = 0; x <= c->width; x++) {
+            const bool is_in =
+                x < c->width && ((whole && touches(&right, x, 0, wo - 1)) ||
+                                 (head && touches(&right, x, x0, y0 == y1 ? x1 : wo - 1)) ||
+                                 (tail && touches(&right, x, y0 == y1 ? x0 : 0, x1)));
+            if (is_in && begin < 0)
+                begin = x;
+            if (!is_in && begin >= 0) {
+                add_run(&r, row * c->width + begin, row * c->width + x, (double)(x - begin));
+                begin = -1;
+            }
+        }
+    }
+    return close_patch(&r, c);
+}
+
 /* The patch of outputs [from, to) of one image, in raster order. Input rows are of three kinds:
  * those that only the first, cut row of outputs needs, those that whole rows need, those that
  * only the last, cut row does. */
 static sky_delta_patch piece(const sky_delta_conv *c, int shift, int64_t from, int64_t to)
 {
-    const int64_t wo = c->out_w, taps = c->kernel_w;
+    const int64_t wo = c->out_w;
     const int64_t y0 = from / wo, x0 = from % wo, y1 = (to - 1) / wo, x1 = (to - 1) % wo;
     const int64_t reach = (c->kernel_h - 1) * c->dilation_h + 1;
-    const span all = columns_of(c, 0, wo - 1);
+    if (c->dilation_h > 1 || c->dilation_w > 1)
+        return dilated_piece(c, shift, from, to);
     runs r = runs_begin(c, shift);
     if (y0 == y1) {
-        add_rows(&r, c, rows_of(c, y0, y0), columns_of(c, x0, x1), taps * (x1 - x0 + 1));
+        add_rows(&r, c, rows_of(c, y0, y0), x0, x1);
         return close_patch(&r, c);
     }
     if (c->stride_h > reach) { /* windows of different rows are apart */
         for (int64_t y = y0; y <= y1; y++) {
-            const int64_t a = y == y0 ? x0 : 0, b = y == y1 ? x1 : wo - 1;
-            add_rows(&r, c, rows_of(c, y, y), columns_of(c, a, b), taps * (b - a + 1));
+            add_rows(&r, c, rows_of(c, y, y), y == y0 ? x0 : 0, y == y1 ? x1 : wo - 1);
         }
         return close_patch(&r, c);
     }
@@ -178,10 +238,10 @@ static sky_delta_patch piece(const sky_delta_conv *c, int shift, int64_t from, i
         head.hi = both.lo;
         tail.lo = both.hi;
     }
-    add_rows(&r, c, head, right, taps * (wo - x0));
-    add_rows(&r, c, full, all, taps * wo);
+    add_rows(&r, c, head, x0, wo - 1);
+    add_rows(&r, c, full, 0, wo - 1);
     add_both(&r, c, both, left, right);
-    add_rows(&r, c, tail, left, taps * (x1 + 1));
+    add_rows(&r, c, tail, 0, x1);
     return close_patch(&r, c);
 }
 
@@ -206,21 +266,23 @@ static sky_delta_patch run_patch(const sky_delta_conv *c, int64_t at, int64_t n)
     return sum;
 }
 
-/* Runs of n pixels begin at multiples of n. That gives `columns` different columns of an image,
- * all of which are looked at, each with one row: rows differ little, and are spread by the
- * golden ratio. */
+/* Runs of n pixels begin at multiples of n: at so many `places` of an image, `grain` pixels apart, in
+ * `columns` different columns. A step that is prime to the places comes to all of them, and in turn to
+ * all columns, before it comes to one again; steps of about the golden ratio of an image are spread
+ * evenly however many there are. */
 typedef struct sampling {
     int64_t samples, step; /* sample i begins at pixel i * step */
 } sampling;
 
 static sampling sampling_of(const sky_delta_conv *c, int64_t n)
 {
-    const int64_t pixels = c->out_h * c->out_w;
-    const int64_t places = pixels / gcd(pixels, n), columns = c->out_w / gcd(c->out_w, n);
-    /* The step is 1 more than a multiple of columns, so that all come before one comes again. */
-    const int64_t turns = (int64_t)(0.6180339887498949 * (double)(places / columns));
+    const int64_t pixels = c->out_h * c->out_w, grain = gcd(pixels, n);
+    const int64_t places = pixels / grain, columns = c->out_w / gcd(c->out_w, n);
+    int64_t step = most(1, (int64_t)(0.6180339887498949 * (double)places));
+    while (gcd(step, places) > 1)
+        step--;
     const int64_t samples = least(SAMPLES_MAX, most(SAMPLES_MIN, columns));
-    return (sampling){least(samples, places), (turns * columns + 1) * n};
+    return (sampling){least(samples, places), step * grain};
 }
 
 static sky_delta_patch channel_patch(const sky_delta_conv *c, const sky_delta_tile *t)
@@ -244,7 +306,9 @@ static sky_delta_patch channel_patch(const sky_delta_conv *c, const sky_delta_ti
 static double image_words(const sky_delta_conv *c, int shift)
 {
     const double whole = (double)(c->height * c->width);
-    if (c->stride_h <= (c->kernel_h - 1) * c->dilation_h + 1)
+    const bool skips_rows =
+        c->stride_h > (c->kernel_h - 1) * c->dilation_h + 1 || gcd(c->stride_h, c->dilation_h) > 1;
+    if (!skips_rows)
         return whole;
     const sky_delta_patch p = piece(c, shift, 0, c->out_h * c->out_w);
     return sky__min(whole, p.sectors * (double)(1 << shift));
@@ -257,7 +321,8 @@ static double image_words(const sky_delta_conv *c, int shift)
 static double taps_words(const sky_delta_conv *c, int64_t first, int64_t last, double images,
                          double rows, double columns)
 {
-    const double h = (double)((last - 1) / c->kernel_w - first / c->kernel_w + 1);
+    const int64_t first_row = first / c->kernel_w, last_row = (last - 1) / c->kernel_w;
+    const double h = (double)(last_row - first_row + 1);
     const double w = h > 1 ? (double)c->kernel_w : (double)(last - first);
     const double down = (double)c->stride_h, right = (double)c->stride_w;
     const double tall = sky__min(sky__min(rows * h, down * (rows - 1) + h), (double)c->height);
@@ -342,7 +407,8 @@ static double gather(const sky_delta_conv *c, int64_t x, int64_t y, int64_t row,
 /* The same per output pixel, mean over where warps begin; all taps of one channel. */
 static double gathered_sectors(const sky_delta_conv *c)
 {
-    const sampling s = sampling_of(c, SKY__WARP);
+    sampling s = sampling_of(c, SKY__WARP);
+    s.samples = most(s.samples, c->kernel_h); /* each row of the window, wherever warps begin */
     double sum = 0;
     for (int64_t i = 0; i < s.samples; i++) {
         const int64_t at = i * s.step % (c->out_h * c->out_w);
@@ -379,8 +445,10 @@ void sky_delta_geometry_of(const sky_delta_conv *c, const sky_delta_tile *t, sky
     sky_delta_geometry g = like ? *like : (sky_delta_geometry){0};
     g.loop_words = loop_words(c, t);
     g.filter_sectors = filter_sectors(c, t);
-    if (cache)
+    const bool is_general = c->batch * c->out_h * c->out_w > t->blk_m;
+    if (cache && !(is_general && g.patch_blk_m == t->blk_m))
         g.patch = channel_patch(c, t);
+    g.patch_blk_m = is_general ? t->blk_m : 0;
     if (!like) {
         g.gathered_sectors = cache ? gathered_sectors(c) : gathered_sectors_loop(c);
         for (int i = 0; cache && i < SKY_DELTA_ACCESSES; i++)

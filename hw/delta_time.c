@@ -4,25 +4,31 @@
 
 #include "hw/delta_internal.h"
 
-double sky__delta_smem_bytes(const sky_delta_tile *t)
+double sky_delta_cta_registers(const sky_delta_tile *t)
+{
+    return (double)t->threads * t->registers;
+}
+
+double sky_delta_cta_smem_bytes(const sky_delta_tile *t)
 {
     return 2.0 * (t->blk_m + t->blk_n) * t->blk_k * SKY__WORD_BYTES;
 }
 
-double sky__delta_occupancy(const sky_delta_tile *t, const sky_gpu *g)
+double sky_delta_occupancy(const sky_delta_tile *t, const sky_gpu *g)
 {
-    const double smem = sky__delta_smem_bytes(t) + g->smem_reserved_kib_per_cta * 1024;
-    const double by_registers = floor(g->registers_per_sm / ((double)t->threads * t->registers));
+    const double smem = sky_delta_cta_smem_bytes(t) + g->smem_reserved_kib_per_cta * 1024;
+    const double by_registers = floor(g->registers_per_sm / sky_delta_cta_registers(t));
     const double by_smem = floor(g->smem_kib_per_sm * 1024 / smem);
     const double by_threads = floor(g->threads_per_sm / t->threads);
-    return sky__max(1, sky__min(by_registers, sky__min(by_smem, by_threads)));
+    return sky__min(by_registers, sky__min(by_smem, by_threads));
 }
 
 void sky__delta_times(const sky__gemm_view *v, const sky_delta_tile *t, const sky_gpu *g,
                       const sky_delta_options *o, sky_delta_result *r)
 {
-    const double hz = g->clock_ghz * 1e9, smem_bytes_per_s = 128 * hz; /* 32 banks of a word each */
-    const double l1 = g->l1_bytes_per_cycle * hz;                      /* of one SM, as the next */
+    const double hz = g->clock_ghz * 1e9;
+    const double smem = g->smem_bytes_per_cycle * hz; /* of one SM, as the next */
+    const double l1 = g->l1_bytes_per_cycle * hz;
     const double l2 = g->l2_gb_per_s * 1e9 / g->sms, dram = g->dram_gb_per_s * 1e9 / g->sms;
     const double efficiency = o->efficiency > 0 ? o->efficiency : 1;
     const double resident = r->ctas_per_sm, all_loops = r->ctas * v->loops;
@@ -44,7 +50,7 @@ void sky__delta_times(const sky__gemm_view *v, const sky_delta_tile *t, const sk
     const double ends = (g->dram_latency_cycles / hz + out_bytes / dram) * per_sm / resident;
 
     r->bound_s[SKY_DELTA_COMPUTE] = loops * compute + ends;
-    r->bound_s[SKY_DELTA_SMEM] = loops * (stored + loaded) / smem_bytes_per_s + ends;
+    r->bound_s[SKY_DELTA_SMEM] = loops * (stored + loaded) / smem + ends;
     r->bound_s[SKY_DELTA_L1] = r->l1_bytes / (l1 * g->sms);
     r->bound_s[SKY_DELTA_L2] = r->l2_bytes / (g->l2_gb_per_s * 1e9);
     r->bound_s[SKY_DELTA_DRAM] =

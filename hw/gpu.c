@@ -95,7 +95,7 @@ static sky_err begin_gpu(reader *r, const char *name)
                         r->path, r->line, SKY_GPU_NAME_MAX);
     for (size_t i = 0; i < r->n; i++) {
         if (same_name(r->gpus[i].name, name))
-            return sky_fail(r->e, SKY_EEXISTS, "%s:%d: GPU '%s' is there twice", r->path, r->line,
+            return sky_fail(r->e, SKY_EFORMAT, "%s:%d: GPU '%s' is there twice", r->path, r->line,
                             name);
     }
     if (r->n == SKY_GPUS_MAX)
@@ -155,8 +155,8 @@ static sky_err read_line(reader *r, char *line)
     }
     for (int i = 0; i < COLUMNS; i++)
         column[i] = trim(column[i]);
-    if (r->n == 0 && strcmp(column[0], "gpu") == 0 && strcmp(column[1], "field") == 0)
-        return SKY_OK; /* the header */
+    if (strcmp(column[0], "gpu") == 0 && strcmp(column[1], "field") == 0)
+        return SKY_OK; /* the header; of each file, where several were put into one */
     if (r->n == 0 || strcmp(r->gpus[r->n - 1].name, column[0]) != 0) {
         sky_err err = begin_gpu(r, column[0]);
         if (err != SKY_OK)
@@ -235,15 +235,27 @@ static sky_err unknown(const char *where, const sky_gpu *gpus, size_t n, const c
     size_t len = 0;
     for (size_t i = 0; i < n && len < sizeof list - SKY_GPU_NAME_MAX - 3; i++)
         len += (size_t)snprintf(list + len, sizeof list - len, "%s%s", i ? ", " : "", gpus[i].name);
-    return sky_fail(e, SKY_ENOTFOUND, "there is no GPU '%s' in %s (%s); a file ends in .csv", name,
-                    where, list);
+    return sky_fail(e, SKY_ENOTFOUND, "gpu: there is no '%.100s' in %s (%s); a file ends in .csv",
+                    name, where, list);
 }
 
-sky_err sky_gpu_resolve(const char *spec, const char *folder, sky_gpu *out, sky_error *e)
+/* Where the ".csv" is that ends the name of a file; NULL if there is none. */
+static const char *file_end(const char *spec)
 {
     const char *csv = strstr(spec, ".csv");
     while (csv && csv[4] != 0 && csv[4] != ':')
         csv = strstr(csv + 1, ".csv");
+    return csv;
+}
+
+bool sky_gpu_is_file(const char *spec)
+{
+    return file_end(spec) != NULL;
+}
+
+sky_err sky_gpu_resolve(const char *spec, const char *folder, sky_gpu *out, sky_error *e)
+{
+    const char *csv = file_end(spec);
     if (!csv) {
         const sky_gpu *gpus, *found = sky_gpu_find(spec);
         if (!found) {

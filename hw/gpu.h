@@ -6,6 +6,7 @@
 #ifndef SKY_HW_GPU_H
 #define SKY_HW_GPU_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/err.h"
@@ -19,6 +20,7 @@
     X(threads_per_sm, 32, 1e5)          /* resident at once */                                     \
     X(smem_kib_per_sm, 1, 1e5)          /* shared memory that CTAs may use */                      \
     X(smem_reserved_kib_per_cta, 0, 64) /* what the system takes of it for each CTA */             \
+    X(smem_bytes_per_cycle, 1, 1e5)     /* per SM */                                               \
     X(l1_kib_per_sm, 0, 1e5)            /* L1 data cache */                                        \
     X(l1_holds_smem, 0, 1)              /* 1: that size includes the shared memory in use */       \
     X(l1_bytes_per_cycle, 1, 1e5)       /* per SM */                                               \
@@ -45,6 +47,9 @@ typedef struct sky_gpu {
  * "titanxp" finds "TITAN Xp". Built on first use: not thread-safe. */
 const sky_gpu *sky_gpu_find(const char *name);
 size_t sky_gpu_list(const sky_gpu **out);
+
+/* Whether sky_gpu_resolve() would read a file for that: it holds ".csv", at its end or before a colon. */
+bool sky_gpu_is_file(const char *spec);
 
 /* Reads a catalogue from text. On SKY_OK *out is malloc()ed, the caller frees it. Errors name
  * path:line and the field. */

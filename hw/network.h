@@ -59,6 +59,14 @@ int32_t sky_net_pool(sky_network_builder *b, const char *name, int32_t in, sky_c
 int32_t sky_net_global_pool(sky_network_builder *b, int32_t in);
 int32_t sky_net_add(sky_network_builder *b, const char *name, int32_t in1, int32_t in2);
 int32_t sky_net_concat(sky_network_builder *b, const char *name, const int32_t *in, int32_t n);
+/* a times b, in each of so many groups of channels (sky_layer.transposed). */
+int32_t sky_net_matmul(sky_network_builder *b, const char *name, int32_t in1, int32_t in2,
+                       int32_t groups, bool transposed);
+/* A view of so many of the input's channels. */
+int32_t sky_net_slice(sky_network_builder *b, const char *name, int32_t in, int32_t channels);
+/* A table of so many rows of c values, looked up by each of the input's values (of one channel). */
+int32_t sky_net_embed(sky_network_builder *b, const char *name, int32_t in, int32_t table_rows,
+                      int32_t c);
 /* Any layer: checks it, infers its output shape, appends it. name may be NULL. */
 int32_t sky_net_layer(sky_network_builder *b, const sky_layer *layer);
 /* An input that stands for the output of layers that are not listed (sky_layer.fixed). */
@@ -86,18 +94,27 @@ void sky_network_follow(const sky_network *net, int32_t *channels);
 
 /* --- what it costs --- */
 
-/* A convolution or linear layer as the models see it. */
+/* "conv", "linear", "norm", ...; never NULL. */
+const char *sky_layer_kind_name(sky_layer_kind kind);
+
+/* A convolution, a linear layer or a product of activations as the models see it.
+ *
+ * per_sample is 1 for the last: what stands for the weights is an activation as well, each sample has its own, and
+ * it has a gradient of its own. So a batch of B is not B x p x q rows by one set of weights, but B x groups
+ * independent products of p x q rows: a model may take such an entry as batch 1 with B times the groups.
+ * All three products of a training step are then those of a 1 x 1 convolution. */
 typedef struct sky_conv_shape {
     int32_t c, h, w; /* input of one group */
     int32_t k, p, q; /* output of one group: channels, rows, columns */
     int32_t r, s;    /* window: rows, columns */
     int32_t groups;
-    int32_t no_dgrad; /* 1: its input is the network's, nobody needs that gradient */
-    int32_t layer;    /* index of the first layer of this shape */
-    int32_t count;    /* how many layers have exactly this shape */
+    int32_t no_dgrad;   /* 1: its input is the network's, nobody needs that gradient */
+    int32_t layer;      /* index of the first layer of this shape */
+    int32_t count;      /* how many layers have exactly this shape */
+    int32_t per_sample; /* 1: a matmul; see above */
 } sky_conv_shape;
 
-/* Lists the convolutions and linear layers, given the channels of all layers; equal ones become one entry
+/* Lists the convolutions, linear layers and products of activations, given the channels of all layers; equal ones become one entry
  * with a count if merge is set. out has room for n_layers. Returns how many. No allocation. */
 int32_t sky_network_convs(const sky_network *net, const int32_t *channels, bool merge,
                           sky_conv_shape *out);
@@ -106,11 +123,12 @@ int32_t sky_network_convs(const sky_network *net, const int32_t *channels, bool 
 int32_t sky_convs_merge(sky_conv_shape *shapes, int32_t n);
 
 typedef struct sky_network_counts {
-    int64_t parameters; /* weights, biases, norm scales and shifts */
-    int64_t macs;       /* multiplications of convolutions and linear layers, one sample, forward */
+    int64_t parameters; /* weights, biases, norm scales and shifts, tables, learned tensors */
+    int64_t macs;       /* multiplications of what sky_network_convs() lists, one sample, forward */
 } sky_network_counts;
 
 /* channels: as above, or NULL for the network as designed. */
+sky_network_counts sky_layer_count(const sky_network *net, const int32_t *channels, int32_t layer);
 sky_network_counts sky_network_count(const sky_network *net, const int32_t *channels);
 
 #endif

@@ -6,18 +6,13 @@
 #include "base/rng.h"
 #include "base/text.h"
 #include "hw/names.h"
+#include "hw/network_internal.h"
 #include "hw/trace.h"
-
-static bool is_depthwise(const sky_network *net, const sky_layer *l)
-{
-    return l->kind == SKY_LAYER_CONV && l->groups > 1 &&
-           l->groups == net->layers[l->input[0]].out.c;
-}
 
 /* Layers that have channels of their own. */
 static bool is_named(const sky_layer *l)
 {
-    return l->kind == SKY_LAYER_CONV || l->kind == SKY_LAYER_LINEAR ||
+    return l->kind == SKY_LAYER_CONV || l->kind == SKY_LAYER_LINEAR || l->kind == SKY_LAYER_EMBED ||
            (l->kind == SKY_LAYER_INPUT && !l->fixed);
 }
 
@@ -88,7 +83,7 @@ static sky_err check_kept(const sky_trace *t, const sky_trace_map *map, int32_t 
                         "step %" PRId64 ": layer '%s' keeps %" PRId32
                         " %s channels; network '%s' was designed with %" PRId32,
                         t->stages[stage].step, t->layers[i], is, what, net->name, most);
-    if (!is_depthwise(net, l))
+    if (!sky__is_depthwise(net, l))
         return SKY_OK;
     const int32_t out = channels[index], in = channels[l->input[0]];
     if ((kept.out > 0 && kept.out != out) || (kept.in > 0 && kept.in != in))
@@ -155,7 +150,7 @@ int32_t sky_trace_convs(const sky_trace *t, const sky_trace_map *map, int32_t st
         const int32_t row = map->row[out[i].layer];
         const int32_t in = row >= 0 ? t->stages[stage].kept[row].in : 0;
         const sky_layer *l = &net->layers[out[i].layer];
-        if (in == 0 || is_depthwise(net, l))
+        if (in == 0 || sky__is_depthwise(net, l))
             continue;
         const sky_shape from = net->layers[l->input[0]].out;
         out[i].c = l->kind == SKY_LAYER_LINEAR ? in * from.h * from.w
@@ -176,7 +171,7 @@ typedef struct plan { /* of one layer */
 
 static bool is_pruned(const sky_network *net, const sky_layer *l)
 {
-    return is_named(l) && !l->fixed && !is_depthwise(net, l);
+    return is_named(l) && !l->fixed && !sky__is_depthwise(net, l);
 }
 
 static int32_t kept_at(const sky_network *net, const plan *p, double t)
@@ -280,7 +275,8 @@ static sky_err fill(const sky_network *net, const sky_trace_options *o, const pl
         for (int32_t i = 0; i < n_layers; i++)
             stages[s].kept[i].out = kept_at(net, &plans[i], t);
     }
-    *out = (sky_trace){.network = net->name,
+    const bool is_field = !strpbrk(net->name, " \t\r\n") && strlen(net->name) <= SKY_TRACE_NAME_MAX;
+    *out = (sky_trace){.network = is_field ? net->name : "", /* a file may be called anything */
                        .layers = names,
                        .n_layers = n_layers,
                        .n_stages = n_stages,

@@ -15,7 +15,9 @@ typedef struct entry {
 static const entry entries[] = {
     /* in alphabetical order */
     {"alexnet", "Krizhevsky, arXiv 1404.5997 (torchvision's)", sky__zoo_alexnet},
+    {"bert_base", "Devlin et al., NAACL 2019 (128 tokens)", sky__zoo_bert_base},
     {"googlenet", "Szegedy et al., CVPR 2015", sky__zoo_googlenet},
+    {"gpt2_small", "Radford et al., OpenAI 2019 (1024 tokens)", sky__zoo_gpt2_small},
     {"inception_v3", "Szegedy et al., CVPR 2016 (torchvision's)", sky__zoo_inception_v3},
     {"inception_v4", "Szegedy et al., AAAI 2017", sky__zoo_inception_v4},
     {"mobilenet_v1", "Howard et al., arXiv 1704.04861", sky__zoo_mobilenet_v1},
@@ -29,6 +31,8 @@ static const entry entries[] = {
     {"resnet32", "He et al., CVPR 2016 (CIFAR, shortcuts of option B)", sky__zoo_resnet32},
     {"resnet34", "He et al., CVPR 2016 (torchvision's)", sky__zoo_resnet34},
     {"resnet50", "He et al., CVPR 2016 (torchvision's)", sky__zoo_resnet50},
+    {"transformer_encoder", "Vaswani et al., NeurIPS 2017 (a block of the base model, 512 tokens)",
+     sky__zoo_transformer_encoder},
     {"vgg11", "Simonyan, Zisserman, ICLR 2015", sky__zoo_vgg11},
     {"vgg13", "Simonyan, Zisserman, ICLR 2015", sky__zoo_vgg13},
     {"vgg16", "Simonyan, Zisserman, ICLR 2015", sky__zoo_vgg16},

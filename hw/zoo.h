@@ -5,7 +5,9 @@
 #include "hw/network.h"
 
 void sky__zoo_alexnet(sky_network_builder *b);
+void sky__zoo_bert_base(sky_network_builder *b);
 void sky__zoo_googlenet(sky_network_builder *b);
+void sky__zoo_gpt2_small(sky_network_builder *b);
 void sky__zoo_inception_v3(sky_network_builder *b);
 void sky__zoo_inception_v4(sky_network_builder *b);
 void sky__zoo_mobilenet_v1(sky_network_builder *b);
@@ -18,6 +20,7 @@ void sky__zoo_resnet34(sky_network_builder *b);
 void sky__zoo_resnet50(sky_network_builder *b);
 void sky__zoo_resnet101(sky_network_builder *b);
 void sky__zoo_resnet152(sky_network_builder *b);
+void sky__zoo_transformer_encoder(sky_network_builder *b);
 void sky__zoo_vgg11(sky_network_builder *b);
 void sky__zoo_vgg13(sky_network_builder *b);
 void sky__zoo_vgg16(sky_network_builder *b);

@@ -3,8 +3,11 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "hw/delta.h"
+#include "hw/gpu_scale.h"
 #include "jobs/jobs_internal.h"
+#include "jobs/netfile.h"
 
 enum {
     P_NETWORK,
@@ -12,6 +15,7 @@ enum {
     P_BATCH,
     P_REUSE,
     P_LAYERS,
+    P_LAYER,
     P_PRECISION,
     P_EFFICIENCY,
     P_BLK_M,
@@ -22,6 +26,8 @@ enum {
     P_CTAS_PER_SM,
     P_SMS_SCALE,
     P_FP32_SCALE,
+    P_REGISTERS_SCALE,
+    P_SMEM_BW_SCALE,
     P_L1_BW_SCALE,
     P_L1_SIZE_SCALE,
     P_L2_BW_SCALE,
@@ -39,6 +45,7 @@ enum {
     M_DRAM_WRITE_BYTES,
     M_MACS,
     M_TFLOPS,
+    M_COST,
     M_COMPUTE_TIME,
     M_SMEM_TIME,
     M_L1_TIME,
@@ -79,7 +86,8 @@ static const char *const precisions[] = {"fp32", NULL};
 #define SCALE(NAME, DOC) REAL(NAME, 1, 0.001, 1000, DOC)
 
 static const sky_param params[N_PARAMS] = {
-    [P_NETWORK] = TEXT("network", "vgg16", NULL, "which network; its convolutions are evaluated"),
+    [P_NETWORK] = TEXT("network", "vgg16", NULL,
+                       "a built-in network (skyline networks), or a file: .onnx, .csv"),
     [P_GPU] = TEXT("gpu", "V100", NULL,
                    "TITAN Xp, P100, V100, A100, H100, H200, or a file: gpus.csv or gpus.csv:NAME"),
     [P_BATCH] = INTEGER("batch", "samples", 256, 1, 65536, "mini-batch"),
@@ -87,6 +95,7 @@ static const sky_param params[N_PARAMS] = {
                      "loop: the paper's, none across main loops; cache: what L1 and L2 can hold"),
     [P_LAYERS] = TEXT("layers", "conv", layer_kinds,
                       "all: fully connected layers too, as 1 x 1 convolutions"),
+    [P_LAYER] = TEXT("layer", "", NULL, "one layer alone, by its name; empty: all of them"),
     [P_PRECISION] = TEXT("precision", "fp32", precisions, "of data and sums"),
     [P_EFFICIENCY] = REAL("efficiency", 1, 0.001, 1,
                           "of the FP32 units while data is at hand; 1: a perfect kernel"),
@@ -103,8 +112,10 @@ static const sky_param params[N_PARAMS] = {
         INTEGER("ctas_per_sm", "", 0, 0, 64, "resident at once; 0: what the SM has room for"),
     [P_SMS_SCALE] = SCALE("sms_scale", "times the GPU's SMs, rounded to a whole number"),
     [P_FP32_SCALE] = SCALE("fp32_scale", "times the FP32 units of an SM"),
+    [P_REGISTERS_SCALE] = SCALE("registers_scale", "times the registers of an SM"),
+    [P_SMEM_BW_SCALE] = SCALE("smem_bw_scale", "times the bandwidth of shared memory"),
     [P_L1_BW_SCALE] = SCALE("l1_bw_scale", "times the bandwidth of L1"),
-    [P_L1_SIZE_SCALE] = SCALE("l1_size_scale", "times L1 and what it shares with shared memory"),
+    [P_L1_SIZE_SCALE] = SCALE("l1_size_scale", "times L1 and shared memory"),
     [P_L2_BW_SCALE] = SCALE("l2_bw_scale", "times the bandwidth of L2"),
     [P_L2_SIZE_SCALE] = SCALE("l2_size_scale", "times L2"),
     [P_DRAM_BW_SCALE] = SCALE("dram_bw_scale", "times the bandwidth of DRAM"),
@@ -134,6 +145,8 @@ static const sky_metric metrics[N_METRICS] = {
     [M_DRAM_WRITE_BYTES] = METRIC("dram_write_bytes", "B", SKY_MIN, SKY_EXACT, "of dram_bytes"),
     [M_MACS] = METRIC("macs", "", SKY_NO_GOAL, SKY_EXACT, "multiply-adds"),
     [M_TFLOPS] = METRIC("tflops_per_s", "Tflop/s", SKY_MAX, SKY_TOLERANCE, "2 macs / time_s"),
+    [M_COST] = METRIC("cost", "", SKY_MIN, SKY_EXACT,
+                      "of the scaled GPU, the GPU as it is being 1; an assumption: hw/gpu_scale.h"),
     [M_COMPUTE_TIME] = TIME_OF("compute_time_s", "of the layers that the FP32 units bound"),
     [M_SMEM_TIME] = TIME_OF("shared_memory_time_s", "of the layers that shared memory bounds"),
     [M_L1_TIME] = TIME_OF("l1_time_s", "of the layers that L1's bandwidth bounds"),
@@ -184,6 +197,12 @@ static sky_delta_tile tile_of(const sky_value *p, int64_t channels_out)
 
 static sky_err validate(const sky_value *p, sky_error *e)
 {
+    const sky_err err = sky_job_network_check(p[P_NETWORK].s, NULL, e);
+    sky_gpu g;
+    if (err != SKY_OK)
+        return err;
+    if (!sky_gpu_is_file(p[P_GPU].s) && sky_gpu_resolve(p[P_GPU].s, NULL, &g, e) != SKY_OK)
+        return SKY_EINVAL;
     if (p[P_BLK_M].i % 32 != 0 || p[P_THREADS].i % 32 != 0)
         return sky_fail(e, SKY_EINVAL, "blk_m and threads must be multiples of 32 (a warp)");
     if (p[P_BLK_N].i % 8 != 0)
@@ -221,13 +240,12 @@ typedef struct network {
     size_t n, cap;
 } network;
 
-/* What rows share: the last GPU, and the last few networks (a sweep over tiles comes back to
- * them). */
+/* What rows share: the last few GPUs and networks (a sweep over tiles comes back to them). */
 typedef struct memory {
-    const char *gpu_name;
-    sky_gpu gpu;
+    const char *gpu_names[SLOTS];
+    sky_gpu gpus[SLOTS];
     network networks[SLOTS];
-    size_t next; /* the slot that the next network replaces */
+    size_t next_gpu, next; /* the slots that the next ones replace */
 } memory;
 
 static void make_key(const sky_value *p, int64_t *key)
@@ -260,9 +278,9 @@ static sky_err fill(network *w, const network *like, sky_job_ctx *ctx, const sky
                     sky_error *e)
 {
     w->name = NULL; /* until it is whole */
-    w->net = sky_network_find(p[P_NETWORK].s);
-    if (!w->net)
-        return sky_fail(e, SKY_ENOTFOUND, "there is no network '%s'", p[P_NETWORK].s);
+    const sky_err err = sky_job_network(p[P_NETWORK].s, ctx->workdir, &w->net, e);
+    if (err != SKY_OK)
+        return err;
     if ((size_t)w->net->n_layers > w->cap) {
         w->cap = 0;
         w->layers = sky_new(ctx->scratch, layer, (size_t)w->net->n_layers);
@@ -294,7 +312,8 @@ static sky_err load_network(memory *m, sky_job_ctx *ctx, const sky_value *p, net
 {
     int64_t key[K_ALL];
     make_key(p, key);
-    const network *like = NULL;
+    const network *like =
+        NULL; /* the same under another tile; of the same blk_m, if there is one */
     for (size_t i = 0; i < SLOTS; i++) {
         network *w = &m->networks[i];
         if (serves(w, p[P_NETWORK].s, key)) {
@@ -302,7 +321,8 @@ static sky_err load_network(memory *m, sky_job_ctx *ctx, const sky_value *p, net
             return SKY_OK;
         }
         if (i != m->next && w->name && strcmp(w->name, p[P_NETWORK].s) == 0 &&
-            w->key[K_LAYERS] == key[K_LAYERS] && w->key[K_REUSE] == key[K_REUSE])
+            w->key[K_LAYERS] == key[K_LAYERS] && w->key[K_REUSE] == key[K_REUSE] &&
+            (!like || w->key[K_TILE] == key[K_TILE]))
             like = w;
     }
     *out = &m->networks[m->next];
@@ -310,29 +330,37 @@ static sky_err load_network(memory *m, sky_job_ctx *ctx, const sky_value *p, net
     return fill(*out, like, ctx, p, e);
 }
 
-static sky_err load_gpu(memory *m, sky_job_ctx *ctx, const sky_value *p, sky_error *e)
+static sky_err load_gpu(memory *m, sky_job_ctx *ctx, const sky_value *p, const sky_gpu **out,
+                        sky_error *e)
 {
-    if (m->gpu_name && strcmp(m->gpu_name, p[P_GPU].s) == 0)
-        return SKY_OK;
-    m->gpu_name = NULL;
-    sky_err err = sky_gpu_resolve(p[P_GPU].s, ctx->workdir, &m->gpu, e);
-    if (err == SKY_OK)
-        m->gpu_name = p[P_GPU].s;
-    return err;
+    for (size_t i = 0; i < SLOTS; i++) {
+        if (m->gpu_names[i] && strcmp(m->gpu_names[i], p[P_GPU].s) == 0) {
+            *out = &m->gpus[i];
+            return SKY_OK;
+        }
+    }
+    const size_t slot = m->next_gpu;
+    m->gpu_names[slot] = NULL; /* until it is whole */
+    const sky_err err = sky_gpu_resolve(p[P_GPU].s, ctx->workdir, &m->gpus[slot], e);
+    if (err != SKY_OK)
+        return err;
+    m->gpu_names[slot] = p[P_GPU].s;
+    m->next_gpu = (slot + 1) % SLOTS;
+    *out = &m->gpus[slot];
+    return SKY_OK;
 }
 
-static sky_gpu scaled(const sky_gpu *g, const sky_value *p)
+static sky_gpu_scale scale_of(const sky_value *p)
 {
-    sky_gpu s = *g;
-    s.sms = (double)(int64_t)(g->sms * p[P_SMS_SCALE].f + 0.5);
-    s.sms = s.sms < 1 ? 1 : s.sms;
-    s.fp32_macs_per_cycle *= p[P_FP32_SCALE].f;
-    s.l1_bytes_per_cycle *= p[P_L1_BW_SCALE].f;
-    s.l1_kib_per_sm *= p[P_L1_SIZE_SCALE].f;
-    s.l2_gb_per_s *= p[P_L2_BW_SCALE].f;
-    s.l2_mib *= p[P_L2_SIZE_SCALE].f;
-    s.dram_gb_per_s *= p[P_DRAM_BW_SCALE].f;
-    return s;
+    return (sky_gpu_scale){.sms = p[P_SMS_SCALE].f,
+                           .fp32 = p[P_FP32_SCALE].f,
+                           .registers = p[P_REGISTERS_SCALE].f,
+                           .smem_bandwidth = p[P_SMEM_BW_SCALE].f,
+                           .l1_bandwidth = p[P_L1_BW_SCALE].f,
+                           .l1_size = p[P_L1_SIZE_SCALE].f,
+                           .l2_bandwidth = p[P_L2_BW_SCALE].f,
+                           .l2_size = p[P_L2_SIZE_SCALE].f,
+                           .dram_bandwidth = p[P_DRAM_BW_SCALE].f};
 }
 
 static sky_delta_options options_of(const sky_value *p)
@@ -342,17 +370,82 @@ static sky_delta_options options_of(const sky_value *p)
                                .efficiency = p[P_EFFICIENCY].f};
 }
 
-static sky_delta_result evaluate(layer *l, const sky_value *p, const sky_gpu *g,
-                                 const sky_delta_options *o)
+/* A point with all that it needs. */
+typedef struct point {
+    network *w;
+    sky_gpu gpu; /* scaled */
+    sky_delta_options options;
+    int64_t batch;
+    double cost;
+    size_t first, end;   /* of w's layers */
+    bool layer_is_alone; /* counted once, however many there are of its shape */
+} point;
+
+static sky_err pick_layer(const char *name, point *x, sky_error *e)
 {
+    const network *w = x->w;
+    x->first = sky_delta_find(w->net, name, w->convs, w->n);
+    x->end = x->first + 1;
+    x->layer_is_alone = true;
+    if (x->first < w->n)
+        return SKY_OK;
+    const char *names[SKY_LAYERS_MAX];
+    for (size_t i = 0; i < w->n; i++)
+        names[i] = w->net->layers[w->convs[i].layer].name;
+    const char *near = sky_nearest(name, names, w->n);
+    return sky_fail(e, SKY_EINVAL, "layer: %s has no convolution '%.100s'%s%s%s", w->net->name,
+                    name, near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
+}
+
+/* Fails for a tile that no SM has room for. */
+static sky_err check_room(const point *x, sky_error *e)
+{
+    for (size_t k = x->first; k < x->end; k++) {
+        const sky_delta_tile *t = &x->w->layers[k].tile;
+        if (sky_delta_occupancy(t, &x->gpu) < 1)
+            return sky_fail(e, SKY_EINVAL,
+                            "a CTA of %dx%dx%d takes %.0f registers, %.1f KiB of shared memory and "
+                            "%d threads; an SM of %s has %.0f, %.1f KiB and %.0f",
+                            t->blk_m, t->blk_n, t->blk_k, sky_delta_cta_registers(t),
+                            sky_delta_cta_smem_bytes(t) / 1024, t->threads, x->gpu.name,
+                            x->gpu.registers_per_sm, x->gpu.smem_kib_per_sm, x->gpu.threads_per_sm);
+    }
+    return SKY_OK;
+}
+
+static sky_err make_point(memory *m, sky_job_ctx *ctx, const sky_value *p, point *x, sky_error *e)
+{
+    const sky_gpu *g = NULL;
+    sky_err err = load_gpu(m, ctx, p, &g, e);
+    if (err == SKY_OK)
+        err = load_network(m, ctx, p, &x->w, e);
+    if (err != SKY_OK)
+        return err;
+    const sky_gpu_scale scale = scale_of(p);
+    x->gpu = sky_gpu_scaled(g, &scale);
+    x->cost = sky_gpu_cost(&scale);
+    x->options = options_of(p);
+    x->batch = p[P_BATCH].i;
+    x->first = 0;
+    x->end = x->w->n;
+    x->layer_is_alone = false;
+    if (p[P_LAYER].s[0])
+        err = pick_layer(p[P_LAYER].s, x, e);
+    return err == SKY_OK ? check_room(x, e) : err;
+}
+
+static sky_delta_result evaluate(const point *x, size_t k)
+{
+    layer *l = &x->w->layers[k];
     sky_delta_result r;
-    l->conv.batch = p[P_BATCH].i;
-    sky_delta_layer(&l->conv, &l->tile, &l->geometry, g, o, &r);
+    l->conv.batch = x->batch;
+    sky_delta_layer(&l->conv, &l->tile, &l->geometry, &x->gpu, &x->options, &r);
     return r;
 }
 
-static void put(sky_column *out, size_t i, const sky_delta_total *t)
+static void put(sky_column *out, size_t i, const sky_delta_total *t, double cost)
 {
+    out[M_COST].f[i] = cost;
     out[M_TIME_S].f[i] = t->time_s;
     out[M_BOTTLENECK].s[i] = sky_delta_bound_name(t->bound);
     out[M_L1_BYTES].f[i] = t->l1_bytes;
@@ -377,21 +470,19 @@ static sky_err run_batch(sky_job_ctx *ctx, size_t n, const uint64_t *seeds, cons
             p[k] = sky_column_get(&in[k], i);
         sky_delta_total total = {0};
         sky_error why = {0};
-        network *w = NULL;
-        sky_err err = load_gpu(&m, ctx, p, &why);
-        if (err == SKY_OK)
-            err = load_network(&m, ctx, p, &w, &why);
+        point x = {0};
+        const sky_err err = make_point(&m, ctx, p, &x, &why);
         if (err == SKY_ENOMEM)
             return sky_fail(e, err, "%s", why.text);
-        if (err != SKY_OK)
-            ctx->fail_row(ctx, i, why.text); /* a name that is none fails its row alone */
-        const sky_gpu g = scaled(&m.gpu, p);
-        const sky_delta_options o = options_of(p);
-        for (size_t k = 0; err == SKY_OK && k < w->n; k++) {
-            const sky_delta_result r = evaluate(&w->layers[k], p, &g, &o);
-            sky_delta_add(&total, &r, w->layers[k].conv.count);
+        if (err != SKY_OK) {
+            ctx->fail_row(ctx, i, why.text); /* a file that is not there fails its row alone */
+            continue;
         }
-        put(out, i, &total);
+        for (size_t k = x.first; k < x.end; k++) {
+            const sky_delta_result r = evaluate(&x, k);
+            sky_delta_add(&total, &r, x.layer_is_alone ? 1 : x.w->layers[k].conv.count);
+        }
+        put(out, i, &total, x.cost);
     }
     return SKY_OK;
 }
@@ -430,22 +521,18 @@ static void put_line(sky_buf *csv, const char *name, const sky_delta_conv *c,
 static sky_err details(sky_job_ctx *ctx, const sky_value *p, sky_buf *csv, sky_error *e)
 {
     memory m = {0};
-    network *w = NULL;
-    sky_err err = load_gpu(&m, ctx, p, e);
-    if (err == SKY_OK)
-        err = load_network(&m, ctx, p, &w, e);
+    point x = {0};
+    const sky_err err = make_point(&m, ctx, p, &x, e);
     if (err != SKY_OK)
         return err;
-    const sky_gpu g = scaled(&m.gpu, p);
-    const sky_delta_options o = options_of(p);
     sky_buf_puts(csv, "layer,count,groups,channels_in,height,width,channels_out,kernel_h,kernel_w,"
                       "stride,tile,ctas,ctas_per_sm,macs,l1_bytes,l2_bytes,dram_read_bytes,"
                       "dram_write_bytes,time_s,bottleneck,compute_s,shared_memory_s,l1_s,l2_s,"
                       "dram_s,latency_s\n");
-    for (size_t k = 0; k < w->n; k++) {
-        layer *l = &w->layers[k];
-        const sky_delta_result r = evaluate(l, p, &g, &o);
-        put_line(csv, w->net->layers[l->conv.layer].name, &l->conv, &l->tile, &r);
+    for (size_t k = x.first; k < x.end; k++) {
+        const layer *l = &x.w->layers[k];
+        const sky_delta_result r = evaluate(&x, k);
+        put_line(csv, x.w->net->layers[l->conv.layer].name, &l->conv, &l->tile, &r);
     }
     return sky_buf_ok(csv) ? SKY_OK : sky_fail(e, SKY_ENOMEM, "delta: out of memory");
 }

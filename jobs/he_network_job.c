@@ -6,10 +6,10 @@
 #include <stdlib.h>
 
 #include "base/hash.h"
-#include "base/text.h"
 #include "hw/network.h"
 #include "jobs/he/he_job.h"
 #include "jobs/he/he_layer.h"
+#include "jobs/netfile.h"
 
 enum {
     P_NETWORK,
@@ -61,7 +61,7 @@ _Static_assert(SKY_HE_TOEPLITZ + 1 == BEST, "names in the order of sky_he_packin
 
 static const sky_param params[N_PARAMS] = {
     [P_NETWORK] =
-        HE_TEXT("network", "resnet20", NULL, "a built-in network, best one of 32 x 32 images"),
+        HE_TEXT("network", "resnet20", NULL, "a built-in network, or a file: .onnx, .csv"),
     [P_LOG_N] = HE_INTEGER("log_n", "", 14, SKY_HE_LOG2_N_MIN, SKY_HE_LOG2_N_MAX,
                            "ring degree 2^log_n; a ciphertext has half as many slots"),
     [P_PRIMES] =
@@ -125,20 +125,6 @@ typedef struct network_layer {
     bool dense;
     int32_t gap; /* of its input, in a network that stays interleaved */
 } network_layer;
-
-static sky_err find_network(const char *name, const sky_network **out, sky_error *e)
-{
-    *out = sky_network_find(name);
-    if (*out)
-        return SKY_OK;
-    const char *const *names = sky_network_names();
-    size_t n = 0;
-    while (names[n])
-        n++;
-    const char *meant = sky_nearest(name, names, n);
-    return sky_fail(e, SKY_EINVAL, "network: there is no '%.100s'%s%s%s", name,
-                    meant ? " (did you mean '" : "", meant ? meant : "", meant ? "'?)" : "");
-}
 
 /* Layer i as a convolution; false if it multiplies nothing. */
 static bool layer_of(const sky_network *net, int32_t i, network_layer *out)
@@ -282,20 +268,24 @@ static sky_err check_real_layers(const sky_value *p, const sky_network *net, sky
                     p[P_REAL_LAYERS].s, net->name);
 }
 
-static sky_err validate(const sky_value *p, sky_error *e)
+/* What only the network itself tells. */
+static sky_err check_network(const sky_value *p, const sky_network *net, sky_error *e)
 {
-    const sky_he_params he = params_of(p);
-    const sky_network *net;
-    sky_err err = find_network(p[P_NETWORK].s, &net, e);
-    if (err == SKY_OK)
-        err = check_real_layers(p, net, e);
-    if (err == SKY_OK) {
-        const int depth = he_choice(packings, p[P_PACKING].s) == SKY_HE_MULTIPLEXED ? 2 : 1;
-        err = sky_he_layer_check_params(&he, depth, e);
-    }
+    sky_err err = check_real_layers(p, net, e);
     for (int32_t i = 0; err == SKY_OK && i < net->n_layers; i++)
         err = check_layer(net, i, e);
     return err;
+}
+
+static sky_err validate(const sky_value *p, sky_error *e)
+{
+    const sky_he_params he = params_of(p);
+    const int depth = he_choice(packings, p[P_PACKING].s) == SKY_HE_MULTIPLEXED ? 2 : 1;
+    const sky_network *net = NULL;
+    sky_err err = sky_job_network_check(p[P_NETWORK].s, &net, e);
+    if (err == SKY_OK)
+        err = sky_he_layer_check_params(&he, depth, e);
+    return err == SKY_OK && net ? check_network(p, net, e) : err; /* a file is read when it runs */
 }
 
 /* --- one point --- */
@@ -440,7 +430,9 @@ static sky_err make_layer(memo *m, const sky_value *p, const network_layer *n, i
 static sky_err walk(sky_job_ctx *ctx, const sky_value *p, totals *t, sky_buf *lines, sky_error *e)
 {
     const sky_network *net;
-    sky_err err = find_network(p[P_NETWORK].s, &net, e);
+    sky_err err = sky_job_network(p[P_NETWORK].s, ctx->workdir, &net, e);
+    if (err == SKY_OK)
+        err = check_network(p, net, e);
     memo m = {0};
     const bool timed = he_choice(evaluations, p[P_EVALUATE].s) != COUNT;
     for (int32_t i = 0; err == SKY_OK && i < net->n_layers; i++) {

@@ -13,6 +13,7 @@ extern const sky_job sky__job_gemm;
 extern const sky_job sky__job_he_conv;
 extern const sky_job sky__job_he_network;
 extern const sky_job sky__job_noop;
+extern const sky_job sky__job_wavecore;
 
 /* Limits of the registry: every job is a name that people choose from, so hundreds are plenty. */
 enum {

@@ -22,6 +22,7 @@ static const sky_job *const builtin[] = {
     &sky__job_he_conv,
     &sky__job_he_network,
     &sky__job_noop,
+    &sky__job_wavecore,
     NULL,
 };
 /* clang-format on */

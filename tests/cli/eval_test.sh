@@ -29,6 +29,20 @@ run 2 eval noop x=1 --seed -1 && has "$err" 'seed'
 run 2 eval nop && has "$err" 'did you mean noop\?'
 run 1 eval fault x=1 fail=1
 
+run 0 eval flexsa network=resnet50 organisation=1G1F width_kept=0.6
+same "$(json "$out" 'd["metrics"]["cycles"]')" 16021021
+run 0 eval flexsa network=resnet18 --details && has "$out" '^layer,phase,' && lacks "$out" '^layer +phase'
+csv=$out
+run 0 eval flexsa network=resnet18 --per-layer --format csv && same "$out" "$csv"
+run 0 eval flexsa network=resnet18 --per-layer && has "$out" '^layer +phase' && has "$out" '^conv1 +forward '
+same "$(wc -l <<<"$out")" "$(wc -l <<<"$csv")"
+run 0 eval flexsa network=resnet18 --per-layer --format json
+same "$(json "$out" '(len(d), d[0]["layer"], d[0]["macs"])')" "(62, 'conv1', 3776446464)"
+run 0 eval flexsa network=resnet18 --details --format jsonl && same "$(wc -l <<<"$out")" 62
+run 2 eval flexsa --format csv && has "$err" 'per-layer'
+run 1 eval gemm --per-layer && has "$err" 'has no details'
+run 2 eval flexsa organisation=2G1F && has "$err" 'core_rows'
+
 noop_sweep small 10
 run 0 check small.yaml && has "$out" '^points +10$' && has "$out" '^objectives +min y$'
 same "$(grep -c '^ *[0-9]' <<<"$out")" 5

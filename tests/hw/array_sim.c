@@ -33,6 +33,7 @@ typedef struct machine {
     pe *grid;
     const sim_tile *tiles;
     int n_tiles;
+    bool wide;    /* a tile loads in one cycle */
     command *log; /* by cycle */
     int64_t log_len, log_cap;
     const char *hazard;
@@ -175,6 +176,30 @@ static void multiply(machine *x, int r, int c, int64_t now)
     }
 }
 
+/* A load finds the shadow register taken: is that a mistake? A part without a share of A's rows never takes
+ * its operand, which may go. */
+static void overwrite(machine *x, const pe *here, int tile, int r, int c)
+{
+    if (here->shadow.valid && here->shadow.tile != tile &&
+        part_of(x, &x->tiles[here->shadow.tile], r, c).count > 0)
+        x->hazard = "a load overwrites an operand that waits";
+}
+
+/* Wide loads: the command passes with the same lag as the data and drops each PE's operand. */
+static void drop(machine *x, int r, int c, int64_t now)
+{
+    command order = said(x, now - r - c);
+    if (order.load_tile == NO_TILE)
+        return;
+    const sim_tile *t = &x->tiles[order.load_tile];
+    part p = part_of(x, t, r, c);
+    int k = r - p.row0, n = c - p.col0;
+    if (k >= t->k)
+        return;
+    overwrite(x, at(x, r, c), order.load_tile, r, c);
+    at(x, r, c)->shadow = (operand){true, order.load_tile, k, n < t->n ? t->b[k * t->ldb + n] : 0};
+}
+
 /* The shadow registers shift by one row wherever a value that belongs there is on its way. */
 static void shift(machine *x, int r, int c, int64_t now)
 {
@@ -189,12 +214,7 @@ static void shift(machine *x, int r, int c, int64_t now)
         part p = part_of(x, t, r, c);
         if (p.row0 != row0 || order.load_step < r - row0)
             continue;
-        if (here->shadow.valid && here->shadow.tile != order.load_tile) {
-            /* A part without a share of A's rows never takes its operand, which may go. */
-            if (part_of(x, &x->tiles[here->shadow.tile], r, c).count > 0) {
-                x->hazard = "a load overwrites an operand that waits";
-            }
-        }
+        overwrite(x, here, order.load_tile, r, c);
         if (r == row0) {
             int k = t->k - 1 - order.load_step, n = c - p.col0;
             int64_t value = k < t->k && k >= 0 && n < t->n ? t->b[k * t->ldb + n] : 0;
@@ -214,15 +234,25 @@ static void step_resting(machine *x, int64_t now)
             multiply(x, r, c, now);
     }
     for (int r = x->rows - 1; r >= 0; r--) {
-        for (int c = x->cols - 1; c >= 0; c--)
-            shift(x, r, c, now);
+        for (int c = x->cols - 1; c >= 0; c--) {
+            if (x->wide)
+                drop(x, r, c, now);
+            else
+                shift(x, r, c, now);
+        }
     }
 }
 
-sim_result sim_resting(int rows, int cols, const sim_tile *tiles, int n_tiles)
+static int load_cycles(const machine *x, int tile)
+{
+    return x->wide ? 1 : x->tiles[tile].k;
+}
+
+sim_result sim_resting(int rows, int cols, const sim_tile *tiles, int n_tiles, bool wide)
 {
     machine x;
     open_machine(&x, rows, cols, tiles, n_tiles);
+    x.wide = wide;
     int loading = 0, loaded = 0; /* tile, and rows of it that entered */
     int streaming = NO_TILE, streamed = 0;
     int64_t now = 0, quiet_from = INT64_MAX;
@@ -230,7 +260,7 @@ sim_result sim_resting(int rows, int cols, const sim_tile *tiles, int n_tiles)
         command order = {.load_tile = NO_TILE, .stream_tile = NO_TILE};
         /* Stream: the next tile when it is loaded and the one before has entered whole. */
         bool idle = streaming == NO_TILE || streamed == longest_share(&tiles[streaming]);
-        if (idle && loading < n_tiles && loaded == tiles[loading].k) {
+        if (idle && loading < n_tiles && loaded == load_cycles(&x, loading)) {
             streaming = loading++;
             streamed = loaded = 0;
             idle = false;
@@ -240,7 +270,7 @@ sim_result sim_resting(int rows, int cols, const sim_tile *tiles, int n_tiles)
             order.stream_step = streamed++;
         }
         /* Load: the first PE's shadow register is free once its tile has begun to stream. */
-        if (loading < n_tiles && loading <= streaming + 1 && loaded < tiles[loading].k) {
+        if (loading < n_tiles && loading <= streaming + 1 && loaded < load_cycles(&x, loading)) {
             order.load_tile = loading;
             order.load_step = loaded++;
         }
@@ -275,7 +305,7 @@ sim_result sim_resting_exposed(int rows, int cols, const sim_tile *tiles, int n_
                            .lda = rows,
                            .ldb = cols,
                            .ldc = cols};
-        sim_result one = sim_resting(rows, cols, &padded, 1);
+        sim_result one = sim_resting(rows, cols, &padded, 1, false);
         all.cycles += one.cycles;
         all.hazard = one.hazard;
         for (int m = 0; m < t.m; m++) {

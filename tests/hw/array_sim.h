@@ -27,8 +27,9 @@ typedef struct sim_result {
     const char *hazard; /* NULL: none */
 } sim_result;
 
-/* B tiles rest, double-buffered: the next one loads while the present one computes. */
-sim_result sim_resting(int rows, int cols, const sim_tile *tiles, int n_tiles);
+/* B tiles rest, double-buffered: the next one loads while the present one computes. wide: a row of B has
+ * a bus of its own, so that a tile loads in one cycle; else it shifts in, a row a cycle. */
+sim_result sim_resting(int rows, int cols, const sim_tile *tiles, int n_tiles, bool wide);
 
 /* The same array without double buffering: a tile's load begins when the last result of the tile
  * before has left, every load takes `rows` cycles, and a tile is over when a full-width tile would

@@ -10,27 +10,47 @@ static int64_t most(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-void ref_tile(const sky_flexsa_unit *u, sky_gemm g, void (*each)(void *arg, const ref_wave *w),
-              void *arg)
+typedef struct tiler {
+    const sky_flexsa_unit *u;
+    sky_gemm g;
+    sky_flexsa_tiling t;
+    void (*each)(void *arg, const ref_wave *w);
+    void *arg;
+} tiler;
+
+static void tile_block(const tiler *x, int64_t m, int64_t n)
 {
-    for (int64_t n = 0; n < g.n; n += u->edge) {
-        for (int64_t m = 0; m < g.m; m += u->stream_max) {
-            for (int64_t k = 0; k < g.k; k += u->edge) {
-                ref_wave w = {.m0 = m,
-                              .n0 = n,
-                              .k0 = k,
-                              .m = least(u->stream_max, g.m - m),
-                              .n = least(u->edge, g.n - n),
-                              .k = least(u->edge, g.k - k)};
-                bool wide = w.n > u->edge / 2, tall = w.k > u->edge / 2;
-                if (!u->flexible || (wide && tall)) {
-                    w.mode = SKY_FW;
-                } else {
-                    w.mode = tall ? SKY_VSW : wide ? SKY_HSW : SKY_ISW;
-                }
-                each(arg, &w);
-            }
+    for (int64_t k = 0; k < x->g.k; k += x->t.k) {
+        ref_wave w = {.m0 = m,
+                      .n0 = n,
+                      .k0 = k,
+                      .m = least(x->t.m, x->g.m - m),
+                      .n = least(x->t.n, x->g.n - n),
+                      .k = least(x->t.k, x->g.k - k)};
+        const int cuts = x->u->cuts & x->t.cuts;
+        bool wide = cuts == 0 || cuts == SKY_CUT_ROWS || w.n > x->u->cols / 2;
+        bool tall = cuts == 0 || cuts == SKY_CUT_COLS || w.k > x->u->rows / 2;
+        w.mode = wide && tall ? SKY_FW : tall ? SKY_VSW : wide ? SKY_HSW : SKY_ISW;
+        x->each(x->arg, &w);
+    }
+}
+
+void ref_tile(const sky_flexsa_unit *u, sky_gemm g, const sky_flexsa_tiling *t,
+              void (*each)(void *arg, const ref_wave *w), void *arg)
+{
+    tiler x = {u, g, {u->stream_max, u->cols, u->rows, SKY_CUT_BOTH, false, false}, each, arg};
+    if (t)
+        x.t = *t;
+    if (x.t.m_outer) {
+        for (int64_t m = 0; m < g.m; m += x.t.m) {
+            for (int64_t n = 0; n < g.n; n += x.t.n)
+                tile_block(&x, m, n);
         }
+        return;
+    }
+    for (int64_t n = 0; n < g.n; n += x.t.n) {
+        for (int64_t m = 0; m < g.m; m += x.t.m)
+            tile_block(&x, m, n);
     }
 }
 
@@ -43,7 +63,7 @@ typedef struct part {
 
 static int parts_of(const sky_flexsa_unit *u, const ref_wave *w, part *p)
 {
-    int64_t e = u->edge, h = e / 2;
+    int64_t e = u->rows, low = e / 2, right = u->cols / 2;
     int n = 0;
     switch (w->mode) {
     case SKY_FW:
@@ -51,17 +71,17 @@ static int parts_of(const sky_flexsa_unit *u, const ref_wave *w, part *p)
         break;
     case SKY_VSW:
         p[n++] = (part){0, 0, e, 0};
-        p[n++] = (part){0, h, e, 0};
+        p[n++] = (part){0, right, e, 0};
         break;
     case SKY_HSW:
-        p[n++] = (part){0, 0, h, 0};
-        p[n++] = (part){h, 0, h, 0};
+        p[n++] = (part){0, 0, low, 0};
+        p[n++] = (part){low, 0, low, 0};
         break;
     default:
-        p[n++] = (part){0, 0, h, 0};
-        p[n++] = (part){0, h, h, 0};
-        p[n++] = (part){h, 0, h, 0};
-        p[n++] = (part){h, h, h, 0};
+        p[n++] = (part){0, 0, low, 0};
+        p[n++] = (part){0, right, low, 0};
+        p[n++] = (part){low, 0, low, 0};
+        p[n++] = (part){low, right, low, 0};
         break;
     }
     for (int i = 0; i < n; i++)
@@ -81,7 +101,8 @@ static void add_wave(void *arg, const ref_wave *w)
     walk *x = arg;
     part p[4];
     int n = parts_of(x->u, w, p);
-    x->start = x->begun ? x->start + most(x->stream, w->k) : w->k;
+    int64_t load = x->u->wide_load ? 1 : w->k;
+    x->start = x->begun ? x->start + most(x->stream, load) : load;
     x->begun = true;
     x->stream = p[0].share;
     for (int i = 0; i < n; i++) {
@@ -92,16 +113,19 @@ static void add_wave(void *arg, const ref_wave *w)
     }
     x->run.waves[w->mode]++;
     x->run.stationary_bytes += 2 * w->k * w->n;
+    x->run.copied_bytes += n * 2 * w->k * w->n;
     x->run.moving_bytes += 2 * w->m * w->k;
     x->run.sum_bytes += 2 * 4 * w->m * w->n;
     if (w->k0 == 0)
         x->run.output_bytes += 4 * w->m * w->n;
 }
 
-sky_flexsa_run ref_unit_run(const sky_flexsa_unit *u, sky_gemm g)
+sky_flexsa_run ref_unit_run(const sky_flexsa_unit *u, sky_gemm g, const sky_flexsa_tiling *t)
 {
     walk x = {.u = u};
-    ref_tile(u, g, add_wave, &x);
+    if (t && t->swapped)
+        g = (sky_gemm){.m = g.n, .n = g.m, .k = g.k};
+    ref_tile(u, g, t, add_wave, &x);
     return x.run;
 }
 
@@ -120,6 +144,7 @@ static void add_part(sky_flexsa_run *sum, const sky_flexsa_run *r)
     for (int i = 0; i < SKY_FLEXSA_MODES; i++)
         sum->waves[i] += r->waves[i];
     sum->stationary_bytes += r->stationary_bytes;
+    sum->copied_bytes += r->copied_bytes;
     sum->moving_bytes += r->moving_bytes;
     sum->output_bytes += r->output_bytes;
     sum->sum_bytes += r->sum_bytes;
@@ -138,7 +163,7 @@ static sky_flexsa_run units_along(const sky_flexsa_machine *m, sky_gemm g, char 
         sky_gemm piece = nth_part(g, axis, m->units, i);
         if (is_empty(piece))
             continue;
-        sky_flexsa_run r = ref_unit_run(&m->unit, piece);
+        sky_flexsa_run r = ref_unit_run(&m->unit, piece, NULL);
         add_part(&sum, &r);
         used++;
     }
@@ -150,7 +175,7 @@ static sky_flexsa_run units_along(const sky_flexsa_machine *m, sky_gemm g, char 
 static sky_flexsa_run group_run(const sky_flexsa_machine *m, sky_gemm g)
 {
     if (m->units == 1)
-        return ref_unit_run(&m->unit, g);
+        return ref_unit_run(&m->unit, g, NULL);
     sky_flexsa_run best = units_along(m, g, 'm');
     for (const char *axis = "nk"; *axis; axis++) {
         sky_flexsa_run r = units_along(m, g, *axis);

@@ -4,19 +4,20 @@
 
 #include "hw/flexsa.h"
 
-/* One wave of the greedy tiling, in its order. */
+/* One wave of a tiling, in its order. */
 typedef struct ref_wave {
     int64_t m0, n0, k0; /* where it lies in the product */
     int64_t m, n, k;
     sky_flexsa_mode mode;
 } ref_wave;
 
-/* Calls each for every wave of a product on a unit. */
-void ref_tile(const sky_flexsa_unit *u, sky_gemm g, void (*each)(void *arg, const ref_wave *w),
-              void *arg);
+/* Calls each for every wave of a product (already transposed, if the tiling says so) on a unit. t may be
+ * NULL: the paper's algorithm 1. */
+void ref_tile(const sky_flexsa_unit *u, sky_gemm g, const sky_flexsa_tiling *t,
+              void (*each)(void *arg, const ref_wave *w), void *arg);
 
-/* sky_flexsa_unit_run(), summed over the waves. */
-sky_flexsa_run ref_unit_run(const sky_flexsa_unit *u, sky_gemm g);
+/* sky_flexsa_tiled_run(), summed over the waves; t may be NULL. */
+sky_flexsa_run ref_unit_run(const sky_flexsa_unit *u, sky_gemm g, const sky_flexsa_tiling *t);
 
 /* sky_flexsa_layer() for one product of a layer, with every split written out. */
 sky_flexsa_run ref_machine_run(const sky_flexsa_machine *m, sky_gemm g, sky_phase phase);

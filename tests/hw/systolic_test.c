@@ -130,11 +130,11 @@ Test(systolic, overlapped_equals_the_simulator, .timeout = 120)
         int rows = (int)a.rows, cols = (int)a.cols;
 
         int n = cut_resting(&a, &p, tiles);
-        sim_result got = sim_resting(rows, cols, tiles, n);
+        sim_result got = sim_resting(rows, cols, tiles, n, false);
         expect(&p, &a, got, sky_systolic_cycles(g, a, SKY_WS, SKY_OVERLAPPED), "ws");
 
         n = cut_resting(&a, &t, tiles);
-        got = sim_resting(rows, cols, tiles, n);
+        got = sim_resting(rows, cols, tiles, n, false);
         expect(&t, &a, got, sky_systolic_cycles(g, a, SKY_IS, SKY_OVERLAPPED), "is");
 
         memset(p.c, 0, sizeof p.c);
@@ -194,7 +194,7 @@ Test(systolic, chain_equals_the_simulator, .timeout = 120)
             sky_systolic_chain_add(
                 &chain, (sky_systolic_tile){.load = k, .stream = m, .tail = array.rows + n - 2});
         }
-        sim_result got = sim_resting((int)array.rows, (int)array.cols, tiles, n_tiles);
+        sim_result got = sim_resting((int)array.rows, (int)array.cols, tiles, n_tiles, false);
         cr_assert_null(got.hazard, "case %d: %s", i, got.hazard);
         cr_assert_eq(got.cycles, chain.end, "case %d: simulator %" PRId64 ", chain %" PRId64, i,
                      got.cycles, chain.end);

@@ -1,0 +1,62 @@
+# `skyline networks` and `trace`, and jobs on networks from files.
+. "$(dirname "$0")/lib.sh"
+models=$repo/tests/hw/onnx
+
+run 0 networks && has "$out" '^resnet50 +He et al.* 54 +25557032 +4089184256$' && has "$out" '^gpt2_small '
+run 0 networks --names && same "$(grep -c . <<<"$out")" "$(("$("$skyline" networks --csv | wc -l)" - 1))"
+run 0 networks --json
+same "$(json "$out" '[n["parameters"] for n in d if n["network"] == "alexnet"]')" '[61100840]'
+run 0 networks vgg11 && has "$out" '^fc8 .*4096000$' && has "$out" '132863336 parameters, 7609090048 multiply'
+run 0 networks "$models/gpt2_small.onnx" --csv
+has "$out" '^layer,kind,input,output,window,stride,groups,parameters,macs$'
+same "$(awk -F, '{p += $8; m += $9} END {printf "%.0f %.0f", p, m}' <<<"$out")" "124439808 145824153600"
+run 0 networks "$models/gpt2_small.onnx" --json
+same "$(json "$out" 'len([l for l in d if l["kind"] == "matmul"])')" 24
+run 1 networks "$models/gpt2_small.onnx:sequence=128" && has "$err" "no input has an open dimension 'sequence'"
+run 0 networks "$models/gpt2_small.onnx:batch=4" && has "$out" '^gpt2_small .* 124439808 parameters, 145824153600 '
+run 2 networks resnet5 && has "$err" "did you mean 'resnet50'"
+run 2 networks --json --csv
+run 1 networks none.onnx && has "$err" 'none.onnx'
+echo nonsense >bad.onnx
+run 1 networks bad.onnx && has "$err" 'bad.onnx.*not ONNX'
+printf 'Layer,M,N,K,\nqkv,512,2304,768,\n' >gemms.csv
+run 0 networks gemms.csv && has "$out" '^qkv +conv .* 905969664$'
+printf 'Layer,M,N,K,\nqkv,512,many,768,\n' >bad.csv
+run 1 networks bad.csv && has "$err" 'bad.csv:2:9: N: an integer'
+
+run 0 trace resnet50 --pruned 0.4 --seed 3 --stages 18 -o a.trace && same "$out" ""
+run 0 trace resnet50 -p 0.4 --seed 3 --stages 18
+same "$out" "$(cat a.trace)"
+has "$out" '^skyline-trace 1$' && has "$out" '^network resnet50$'
+same "$(grep -c '^at ' a.trace)" 18
+same "$(tail -1 a.trace)" 'end 90 450450'
+same "$(sed -n '/^at 0 /,/^at 5 /p' a.trace | grep 'layer conv1')" 'layer conv1 64'
+run 0 trace "$models/mobilenet_v2.onnx" && has "$out" '^layer features.18.0 1280$'
+run 0 trace gemms.csv && has "$out" '^skyline-trace'
+run 2 trace && has "$err" 'expected NETWORK'
+run 2 trace resnet5 && has "$err" 'did you mean'
+run 2 trace vgg11 --pruned 1 && has "$err" 'below 1'
+run 2 trace vgg11 --pruned half && has "$err" 'not a number'
+run 2 trace vgg11 --stages 7 && has "$err" '90 epochs cannot be divided into 7 stages'
+run 1 trace vgg11 -o no/such/folder && has "$err" 'cannot write'
+
+# A job on a file gives what it gives on the same network of the zoo.
+for job in flexsa delta; do
+    run 0 eval $job network=resnet50 && zoo=$(json "$out" 'd["metrics"]')
+    run 0 eval $job network="$models/resnet50.onnx" && same "$(json "$out" 'd["metrics"]')" "$zoo"
+    run 1 eval $job network=none.onnx && has "$err" 'none.onnx'
+    run 0 eval $job network=gemms.csv
+done
+cp "$models/resnet50.onnx" .
+cat >files.yaml <<'YAML'
+name: files
+job: flexsa
+space:
+  network: [resnet50, resnet50.onnx, bad.onnx]
+objectives: [{energy_j: min}]
+YAML
+mkdir elsewhere && cd elsewhere || exit 1
+run 1 run ../files.yaml --db s.db
+same "$(sql s.db 'SELECT count(DISTINCT energy_j), count(*) FROM files')" '1|2'
+run 0 failures files --db s.db --format json && has "$out" 'bad.onnx.*not ONNX'
+finish
