@@ -273,7 +273,7 @@ static void bench_operations(bench *b)
           peers_of(b, none, o_hoisted));
     print(b, "rotate_double_hoisted", measure(b, run_lazy), key, peers_of(b, none, o_lazy));
     MUST(sky_he_copy(b->ev, b->ext2, b->ext, e));
-    print(b, "rotate_fold", measure(b, run_fold), (digits + 2) * (l + k) * t + key, (peers){0});
+    print(b, "rotate_fold", measure(b, run_fold), (digits + 1) * (l + k) * t + key, (peers){0});
     print(b, "mod_down", measure(b, run_mod_down), 2 * (l + k) * t, peers_of(b, none, o_down));
     print(b, "multiply_relinearise", measure(b, run_mul), (digits + 2) * (l + k) * t,
           peers_of(b, mul, o_mul));
@@ -287,13 +287,16 @@ typedef struct runner {
     sky_he_eval *ev;
     sky_he_ct *out;
     int rounds;
+    double cpu_us;
 } runner;
 
 static void *rotate_many(void *arg)
 {
     runner *r = arg;
+    double begin = thread_us();
     for (int i = 0; i < r->rounds; i++)
         MUST(sky_he_rotate(r->ev, r->out, r->b->a, r->b->steps[(size_t)i % r->b->n_steps], e));
+    r->cpu_us = thread_us() - begin;
     return NULL;
 }
 
@@ -304,10 +307,12 @@ static double wall_us(void)
     return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
 }
 
+/* Twice: by the wall clock, which needs two free processors, and by processor time, which only shows
+ * what the threads take from each other's caches and memory. */
 static void bench_threads(bench *b)
 {
     runner r[2];
-    double best[2] = {INFINITY, INFINITY};
+    double wall[2] = {INFINITY, INFINITY}, cpu[2] = {INFINITY, INFINITY};
     for (int i = 0; i < 2; i++) {
         r[i] = (runner){.b = b, .rounds = 20};
         MUST(sky_he_eval_new(&r[i].ev, b->ctx, e));
@@ -317,19 +322,24 @@ static void bench_threads(bench *b)
     for (int run = 0; run < b->runs; run++) {
         for (int threads = 1; threads <= 2; threads++) {
             pthread_t id[2];
-            double begin = wall_us();
+            double begin = wall_us(), sum = 0;
             for (int i = 0; i < threads; i++)
                 pthread_create(&id[i], NULL, rotate_many, &r[i]);
-            for (int i = 0; i < threads; i++)
+            for (int i = 0; i < threads; i++) {
                 pthread_join(id[i], NULL);
-            best[threads - 1] =
-                fmin(best[threads - 1], (wall_us() - begin) / (threads * r[0].rounds));
+                sum += r[i].cpu_us / (threads * r[i].rounds);
+            }
+            wall[threads - 1] =
+                fmin(wall[threads - 1], (wall_us() - begin) / (threads * r[0].rounds));
+            cpu[threads - 1] = fmin(cpu[threads - 1], sum);
         }
     }
     printf(
         "{\"bench\": \"he\", \"what\": \"two_threads\", \"path\": \"%s\", \"log2_n\": %u, "
-        "\"rotation_us_one_thread\": %.1f, \"rotation_us_two_threads\": %.1f, \"speedup\": %.2f}\n",
-        b->ctx->k->name, b->info.params.log2_n, best[0], best[1], best[0] / best[1]);
+        "\"rotation_us_one_thread\": %.1f, \"rotation_us_two_threads\": %.1f, \"speedup\": %.2f, "
+        "\"speedup_by_processor_time\": %.2f}\n",
+        b->ctx->k->name, b->info.params.log2_n, wall[0], wall[1], wall[0] / wall[1],
+        2 * cpu[0] / cpu[1]);
     for (int i = 0; i < 2; i++) {
         sky_he_eval_free(r[i].ev);
         sky_he_ct_free(r[i].out);

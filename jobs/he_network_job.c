@@ -229,6 +229,10 @@ static sky_err check_layer(const sky_network *net, int32_t i, sky_error *e)
         return sky_fail(e, SKY_EINVAL,
                         "network '%s', layer '%s': convolutions with groups (%d) are not supported",
                         net->name, l->name, l->groups);
+    if (l->kind == SKY_LAYER_MATMUL)
+        return sky_fail(e, SKY_EINVAL,
+                        "network '%s', layer '%s': products of two activations are not supported",
+                        net->name, l->name);
     return SKY_OK;
 }
 

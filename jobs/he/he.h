@@ -297,7 +297,7 @@ sky_err sky_he_mod_up(sky_he_eval *ev, sky_he_ct *out, const sky_he_ct *a, sky_e
 sky_err sky_he_mod_down_rescale(sky_he_eval *ev, sky_he_ct *out, const sky_he_ct *a, sky_error *e);
 
 /* ---- Bytes (docs/he.md has the layout) ----
- * write appends to a buffer (SKY_ENOMEM). read checks everything: SKY_EFORMAT, SKY_EVERSION,
+ * write appends to a buffer (SKY_ENOMEM; SKY_EINVAL for an empty ciphertext). read checks everything: SKY_EFORMAT, SKY_EVERSION,
  * SKY_ELIMIT (longer than it can be), SKY_HE_CONTEXT (other primes). Keys store the seed of `a`. */
 
 sky_err sky_he_ct_write(const sky_he_ct *ct, sky_buf *out);

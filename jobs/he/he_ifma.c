@@ -1,66 +1,10 @@
 /* AVX-512 IFMA kernels: eight residues per vector, products of 52 bits by vpmadd52luq and vpmadd52huq.
- *
- * Written with the compiler's vectors; only the two products and the minimum are intrinsics. With
- * HE_EMULATE those three are loops and the file compiles for any processor: that is how the tests
- * check this version where the instructions are missing. */
+ * tests/he compiles this file a second time, with HE_EMULATE (he_vec512.h). */
 #include "jobs/he/he_kernels.h"
+#include "jobs/he/he_vec512.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-typedef uint64_t v8 __attribute__((vector_size(64), may_alias));
-typedef double d8 __attribute__((vector_size(64), may_alias));
-
-#ifdef HE_EMULATE
-static inline v8 madd_lo(v8 sum, v8 a, v8 b)
-{
-    for (int i = 0; i < 8; i++)
-        sum[i] += (uint64_t)((he_u128)(a[i] & 0xfffffffffffff) * (b[i] & 0xfffffffffffff)) &
-                  0xfffffffffffff;
-    return sum;
-}
-static inline v8 madd_hi(v8 sum, v8 a, v8 b)
-{
-    for (int i = 0; i < 8; i++)
-        sum[i] += (uint64_t)((he_u128)(a[i] & 0xfffffffffffff) * (b[i] & 0xfffffffffffff) >> 52);
-    return sum;
-}
-static inline v8 min(v8 a, v8 b)
-{
-    for (int i = 0; i < 8; i++)
-        a[i] = a[i] < b[i] ? a[i] : b[i];
-    return a;
-}
-static inline v8 lanes_of(v8 x, v8 index)
-{
-    v8 r;
-    for (int i = 0; i < 8; i++)
-        r[i] = x[index[i]];
-    return r;
-}
-#define KERNELS he_kernels_ifma_emulated
-#define NAME    "avx512ifma, emulated"
-#else
-#include <immintrin.h>
-static inline v8 madd_lo(v8 sum, v8 a, v8 b)
-{
-    return (v8)_mm512_madd52lo_epu64((__m512i)sum, (__m512i)a, (__m512i)b);
-}
-static inline v8 madd_hi(v8 sum, v8 a, v8 b)
-{
-    return (v8)_mm512_madd52hi_epu64((__m512i)sum, (__m512i)a, (__m512i)b);
-}
-static inline v8 min(v8 a, v8 b)
-{
-    return (v8)_mm512_min_epu64((__m512i)a, (__m512i)b);
-}
-static inline v8 lanes_of(v8 x, v8 index)
-{
-    return (v8)_mm512_permutexvar_epi64((__m512i)index, (__m512i)x);
-}
-#define KERNELS he_kernels_ifma
-#define NAME    "avx512ifma"
-#endif
 
 enum {
     BLOCK = 2048,   /* elements that stay in the first-level cache for all remaining stages */
@@ -71,6 +15,9 @@ enum {
     AHEAD = 1024,   /* words of a key fetched ahead: hardware stops at pages */
     LAZY_BITS = 46, /* primes below 2^46 need no reduction between forward stages */
 };
+
+/* The lazy and the other version are compiled apart: no branch in a loop. */
+#define INLINE static inline __attribute__((always_inline))
 
 static inline v8 all(uint64_t x)
 {
@@ -127,7 +74,7 @@ static inline v8 once(v8 x, v8 q)
 }
 
 /* Cooley-Tukey, values in [0, 4q); if lazy they grow by 2q a stage and stay below 2^52. */
-static inline void butterfly(v8 *x, v8 *y, root r, const prime *p, bool lazy)
+INLINE void butterfly(v8 *x, v8 *y, root r, const prime *p, bool lazy)
 {
     v8 u = lazy ? *x : once(*x, p->q2);
     v8 v = mul_lazy(*y, r, p);
@@ -222,7 +169,7 @@ static inline root roots_at(const uint64_t *table, size_t n, size_t i)
 
 /* ---- Forward ---- */
 
-static inline void pass2(uint64_t *x, const uint64_t *table, size_t n, const prime *p, bool lazy)
+INLINE void pass2(uint64_t *x, const uint64_t *table, size_t n, const prime *p, bool lazy)
 {
     root w = root_at(table, n, 1);
     for (size_t j = 0; j < n / 2; j += 8) {
@@ -234,8 +181,8 @@ static inline void pass2(uint64_t *x, const uint64_t *table, size_t n, const pri
 }
 
 /* Stages s and s + 1 on the blocks first ... last-1 of 2^s. */
-static inline void pass4(uint64_t *x, const uint64_t *table, uint32_t log2_n, uint32_t s,
-                         size_t first, size_t last, const prime *p, bool lazy)
+INLINE void pass4(uint64_t *x, const uint64_t *table, uint32_t log2_n, uint32_t s, size_t first,
+                  size_t last, const prime *p, bool lazy)
 {
     size_t n = (size_t)1 << log2_n, quarter = n >> (s + 2);
     for (size_t i = first; i < last; i++) {
@@ -260,8 +207,8 @@ static inline void pass4(uint64_t *x, const uint64_t *table, uint32_t log2_n, ui
 }
 
 /* The last three stages of elements 64 first ... 64 last - 1, and the reduction to [0, q). */
-static inline void tail(uint64_t *x, const uint64_t *table, size_t n, size_t first, size_t last,
-                        const prime *p, bool lazy)
+INLINE void tail(uint64_t *x, const uint64_t *table, size_t n, size_t first, size_t last,
+                 const prime *p, bool lazy)
 {
     for (size_t g = first; g < last; g++) {
         size_t r = n / 8 + g * GROUP;
@@ -289,7 +236,7 @@ static inline void tail(uint64_t *x, const uint64_t *table, size_t n, size_t fir
     }
 }
 
-static inline void forward_any(uint64_t *x, const he_table *t, bool lazy)
+INLINE void forward_any(uint64_t *x, const he_table *t, bool lazy)
 {
     const uint64_t *table = t->forward;
     uint32_t log2_n = t->log2_n, s = 0;

@@ -311,24 +311,32 @@ _Alignas(64) const uint64_t he_lane_patterns[64][HE_LANES] = {PATTERNS(0), PATTE
 
 /* ---- Which version ---- */
 
+#if defined(__x86_64__)
+static const he_kernels *const versions[] = {NULL, &he_kernels_portable, &he_kernels_avx2,
+                                             &he_kernels_ifma};
+
 bool sky_he_path_available(sky_he_path path)
 {
-    switch (path) {
-    case SKY_HE_AUTO:
-    case SKY_HE_PORTABLE:
-        return true;
-    case SKY_HE_AVX2:
+    if (path == SKY_HE_AVX2)
         return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    case SKY_HE_IFMA:
+    if (path == SKY_HE_IFMA)
         return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
                __builtin_cpu_supports("avx512ifma");
-    }
-    return false;
+    return path == SKY_HE_AUTO || path == SKY_HE_PORTABLE;
 }
+#else
+static const he_kernels *const versions[] = {NULL, &he_kernels_portable, NULL, NULL};
+
+bool sky_he_path_available(sky_he_path path)
+{
+    return path == SKY_HE_AUTO || path == SKY_HE_PORTABLE;
+}
+#endif
 
 const char *sky_he_path_name(sky_he_path path)
 {
-    return path == SKY_HE_AUTO ? "auto" : he_kernels_for(path)->name;
+    static const char *const names[] = {"auto", "portable", "avx2", "avx512ifma"};
+    return (unsigned)path <= SKY_HE_IFMA ? names[path] : "unknown";
 }
 
 sky_he_path he_path_resolve(sky_he_path path)
@@ -342,12 +350,7 @@ sky_he_path he_path_resolve(sky_he_path path)
 
 const he_kernels *he_kernels_for(sky_he_path path)
 {
-    switch (he_path_resolve(path)) {
-    case SKY_HE_AVX2:
-        return &he_kernels_avx2;
-    case SKY_HE_IFMA:
-        return &he_kernels_ifma;
-    default:
-        return &he_kernels_portable;
-    }
+    path = he_path_resolve(path);
+    assert((unsigned)path <= SKY_HE_IFMA && versions[path]);
+    return versions[path];
 }

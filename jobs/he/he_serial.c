@@ -56,6 +56,8 @@ sky_err sky_he_ct_write(const sky_he_ct *ct, sky_buf *out)
     const sky_he_ctx *ctx = ct->ctx;
     size_t from = out->len;
     uint64_t scale;
+    if (!ct->is.level)
+        return SKY_EINVAL;
     memcpy(&scale, &ct->is.scale, sizeof scale);
     begin(out, KIND_CT, ctx);
     put(out, ct->is.level, 4);
@@ -145,7 +147,7 @@ static sky_err open_bytes(reader *r, const void *bytes, size_t len, int kind, co
     static const char *const kinds[] = {"", "ciphertext", "public key", "set of switching keys",
                                         "secret key"};
     *r = (reader){bytes, len, e};
-    if (len < HEADER + TRAILER || memcmp(bytes, MAGIC, sizeof MAGIC))
+    if (len < HEADER + TRAILER || memcmp(bytes, MAGIC, sizeof MAGIC) != 0)
         return sky_fail(e, SKY_EFORMAT, "not a %s: expected at least %d bytes that begin with SKHE",
                         kinds[kind], HEADER + TRAILER);
     get(r, sizeof MAGIC);

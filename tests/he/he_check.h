@@ -61,9 +61,9 @@ static inline size_t he_all_kernels(const he_kernels *out[4])
     size_t n = 0;
     out[n++] = &he_kernels_portable;
     if (sky_he_path_available(SKY_HE_AVX2))
-        out[n++] = &he_kernels_avx2;
+        out[n++] = he_kernels_for(SKY_HE_AVX2);
     if (sky_he_path_available(SKY_HE_IFMA))
-        out[n++] = &he_kernels_ifma;
+        out[n++] = he_kernels_for(SKY_HE_IFMA);
     out[n++] = &he_kernels_ifma_emulated;
     return n;
 }

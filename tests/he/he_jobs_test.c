@@ -187,6 +187,7 @@ Test(he_jobs, wrong_parameters_are_named)
     check_refused("he_network", "network=resnet21", "did you mean");
     check_refused("he_network", "network=resnet18", "conv1");
     check_refused("he_network", "network=mobilenet_v2", "groups");
+    check_refused("he_network", "network=gpt2_small", "two activations");
     check_refused("he_network", "evaluate=real real_layers=conv7", "no such layer");
 }
 

@@ -59,6 +59,9 @@ static void test_bad_ciphertexts(world *w, world *other)
     sky_he_ct *a = encrypted(w, 2);
     sky_buf b = {0};
     MUST(sky_he_ct_write(a, &b));
+    sky_he_ct *empty = new_ct(w, (sky_he_shape){0});
+    CHECK(sky_he_ct_write(empty, &b) == SKY_EINVAL, "an empty ciphertext is written");
+    sky_he_ct_free(empty);
     CHECK(ct_reads(other, &b, b.len) == SKY_ECONFLICT, "other primes");
     for (size_t len = 0; len < b.len; len += len < 64 ? 1 : 997)
         CHECK(ct_reads(w, &b, len) == SKY_EFORMAT, "cut at %zu", len);
