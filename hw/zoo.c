@@ -25,6 +25,8 @@ static const entry entries[] = {
     {"resnet101", "He et al., CVPR 2016 (torchvision's)", sky__zoo_resnet101},
     {"resnet152", "He et al., CVPR 2016 (torchvision's)", sky__zoo_resnet152},
     {"resnet18", "He et al., CVPR 2016 (torchvision's)", sky__zoo_resnet18},
+    {"resnet18_cifar", "He et al., CVPR 2016, for 32 x 32 images (3 x 3 stem, no pooling)",
+     sky__zoo_resnet18_cifar},
     {"resnet20", "He et al., CVPR 2016 (CIFAR, shortcuts of option B)", sky__zoo_resnet20},
     {"resnet32", "He et al., CVPR 2016 (CIFAR, shortcuts of option B)", sky__zoo_resnet32},
     {"resnet34", "He et al., CVPR 2016 (torchvision's)", sky__zoo_resnet34},

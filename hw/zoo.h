@@ -13,6 +13,7 @@ void sky__zoo_inception_v4(sky_network_builder *b);
 void sky__zoo_mobilenet_v1(sky_network_builder *b);
 void sky__zoo_mobilenet_v2(sky_network_builder *b);
 void sky__zoo_resnet18(sky_network_builder *b);
+void sky__zoo_resnet18_cifar(sky_network_builder *b);
 void sky__zoo_resnet20(sky_network_builder *b);
 void sky__zoo_resnet32(sky_network_builder *b);
 void sky__zoo_resnet34(sky_network_builder *b);

@@ -47,12 +47,9 @@ static int32_t add_block(sky_network_builder *b, block k)
     return sky_net_relu(b, sky_net_add(b, sky__zoo_name(b, "%s.add", k.name), main, shortcut));
 }
 
-static void build(sky_network_builder *b, resnet net)
+/* Four stages after the stem x, and the classifier. */
+static void build_stages(sky_network_builder *b, resnet net, int32_t x, int32_t classes)
 {
-    int32_t x = sky_net_input(b, (sky_shape){3, 224, 224});
-    x = conv_norm(b, "conv1", x, (sky_conv_options){.out = 64, .kernel = 7, .stride = 2, .pad = 3});
-    x = sky_net_relu(b, x);
-    x = sky_net_pool(b, "maxpool", x, (sky_conv_options){.kernel = 3, .stride = 2, .pad = 1});
     for (int32_t stage = 0; stage < 4; stage++) {
         for (int32_t i = 0; i < net.blocks[stage]; i++) {
             x = add_block(b, (block){.in = x,
@@ -62,7 +59,16 @@ static void build(sky_network_builder *b, resnet net)
                                      .name = sky__zoo_name(b, "layer%d.%d", stage + 1, i)});
         }
     }
-    sky_net_fix(b, sky_net_linear(b, "fc", sky_net_global_pool(b, x), 1000));
+    sky_net_fix(b, sky_net_linear(b, "fc", sky_net_global_pool(b, x), classes));
+}
+
+static void build(sky_network_builder *b, resnet net)
+{
+    int32_t x = sky_net_input(b, (sky_shape){3, 224, 224});
+    x = conv_norm(b, "conv1", x, (sky_conv_options){.out = 64, .kernel = 7, .stride = 2, .pad = 3});
+    x = sky_net_relu(b, x);
+    x = sky_net_pool(b, "maxpool", x, (sky_conv_options){.kernel = 3, .stride = 2, .pad = 1});
+    build_stages(b, net, x, 1000);
 }
 
 void sky__zoo_resnet18(sky_network_builder *b)
@@ -91,6 +97,14 @@ void sky__zoo_resnet152(sky_network_builder *b)
 }
 
 /* --- CIFAR --- */
+
+/* ResNet-18 as most work on CIFAR takes it: a 3 x 3 stem, no pooling, then the same four stages. */
+void sky__zoo_resnet18_cifar(sky_network_builder *b)
+{
+    int32_t x = sky_net_input(b, (sky_shape){3, 32, 32});
+    x = conv_norm(b, "conv1", x, (sky_conv_options){.out = 64, .kernel = 3, .pad = 1});
+    build_stages(b, (resnet){{2, 2, 2, 2}, false}, sky_net_relu(b, x), 10);
+}
 
 /* ResNets for 32 x 32 images and ten classes: 6 n + 2 layers in three stages of 16, 32 and 64 channels. The
  * paper's shortcuts between stages drop pixels and pad with zero channels; ours are 1 x 1 convolutions (its

@@ -10,6 +10,8 @@ extern const sky_job sky__job_delta;
 extern const sky_job sky__job_fault;
 extern const sky_job sky__job_flexsa;
 extern const sky_job sky__job_gemm;
+extern const sky_job sky__job_he_conv;
+extern const sky_job sky__job_he_network;
 extern const sky_job sky__job_noop;
 extern const sky_job sky__job_wavecore;
 

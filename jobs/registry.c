@@ -11,16 +11,21 @@
 #include "base/text.h"
 #include "jobs/jobs_internal.h"
 
+/* One a line. */
+/* clang-format off */
 static const sky_job *const builtin[] = {
     &sky__job_command,
     &sky__job_delta,
     &sky__job_fault,
     &sky__job_flexsa,
     &sky__job_gemm,
+    &sky__job_he_conv,
+    &sky__job_he_network,
     &sky__job_noop,
     &sky__job_wavecore,
     NULL,
 };
+/* clang-format on */
 
 static struct {
     const sky_job *job[SKY__JOBS_MAX]; /* sorted by name */

@@ -42,6 +42,7 @@ static const struct {
     {"bert_base", 109482240, 22.5 / 2, 0.08},
     {"gpt2_small", 124439808, 291.648307200 / 2, 1e-9},
     {"transformer_encoder", 3152384, TRANSFORMER_BLOCK_OPS(512, 512) * 1e-9 / 2, 1e-9},
+    {"resnet18_cifar", 11173962, 0.56, 0.0051},
 };
 
 Test(network, counts_are_the_published_ones)

@@ -1,0 +1,59 @@
+/* One layer as the jobs he_conv and he_network evaluate it: weights, pruning, plan, counts; then times by
+ * the cost model, or a real encrypted run. */
+#ifndef SKY_JOBS_HE_LAYER_H
+#define SKY_JOBS_HE_LAYER_H
+
+#include "jobs/he/he_conv_ckks.h"
+#include "jobs/he/he_cost.h"
+#include "jobs/he/he_prune.h"
+
+typedef struct sky_he_layer_options {
+    sky_he_conv_options conv; /* keep is ignored */
+    sky_he_group group;
+    double
+        kept; /* part of what the groups can save that is kept: 1 prunes nothing, 0 all that costs */
+    uint64_t weight_seed;
+} sky_he_layer_options;
+
+typedef struct sky_he_layer {
+    sky_he_conv_plan *plan;    /* after pruning */
+    double *weights;           /* pruned ones zero; NULL if nobody needed them */
+    sky_he_conv_counts before; /* the same packing with all weights */
+    sky_he_conv_counts counts;
+    int64_t weights_kept;
+    double energy_kept; /* part of the sum of squares */
+} sky_he_layer;
+
+/* with_weights: also where nothing is pruned (for a real run). Free with sky_he_layer_free(), which accepts
+ * a zeroed layer. */
+sky_err sky_he_layer_make(sky_he_layer *out, const sky_he_conv_shape *shape,
+                          const sky_he_layer_options *o, bool with_weights, sky_error *e);
+void sky_he_layer_free(sky_he_layer *l);
+
+/* Bytes of Galois keys, each at the level of its first use: k rescales below n_data. */
+uint64_t sky_he_layer_key_bytes(const sky_he_conv_counts *c, const sky_he_params *p);
+/* Keys, ciphertexts and workspace of a run, without kept factors. */
+uint64_t sky_he_layer_memory_bytes(const sky_he_conv_counts *c, const sky_he_params *p);
+
+/* A context and a cost model of these parameters, made once and kept while the process lives and the
+ * parameters stay the same. */
+sky_err sky_he_shared_context(const sky_he_ctx **out, const sky_he_params *p, sky_error *e);
+sky_err sky_he_shared_cost(const sky_he_cost_model **out, const sky_he_params *p,
+                           const sky_he_cost_options *o, sky_error *e);
+
+typedef struct sky_he_layer_run {
+    sky_he_conv_times times;
+    int64_t cached;
+    double error_max; /* over all outputs, against the plain convolution */
+    double value_max; /* the largest output */
+} sky_he_layer_run;
+
+/* Encrypts a seeded image with values in [-1, 1], runs the layer and compares. */
+sky_err sky_he_layer_run_real(sky_he_layer_run *out, const sky_he_layer *l, const sky_he_ctx *ctx,
+                              const sky_he_conv_ckks_options *o, uint64_t image_seed, sky_error *e);
+
+/* SKY_EPERM (128 bits of security are not reached), SKY_EINVAL, SKY_ELIMIT: what sky_he_ctx_new() would say,
+ * without making anything. */
+sky_err sky_he_layer_check_params(const sky_he_params *p, int32_t depth, sky_error *e);
+
+#endif

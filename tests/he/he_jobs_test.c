@@ -1,0 +1,205 @@
+/* The jobs he_conv and he_network as Skyline sees them: parameters in, metrics out. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "jobs/he/he_layer.h"
+#include "jobs/registry.h"
+
+enum { VALUES_MAX = 64 };
+
+typedef struct evaluation {
+    const sky_job *job;
+    sky_arena arena;
+    sky_job_ctx ctx;
+    sky_value params[VALUES_MAX], metrics[VALUES_MAX];
+    sky_error e;
+} evaluation;
+
+/* Sets parameters from "name=value name=value" and evaluates. */
+static sky_err evaluate(evaluation *x, const char *job, const char *text)
+{
+    *x = (evaluation){.job = sky_job_find(job)};
+    cr_assert_not_null(x->job);
+    sky_job_ctx_init(&x->ctx, &x->arena);
+    for (size_t p = 0; p < x->job->d.n_params; p++)
+        x->params[p] = x->job->d.params[p].def;
+    for (size_t m = 0; m < x->job->d.n_metrics; m++)
+        x->metrics[m] = sky_absent(x->job->d.metrics[m].type);
+    char *copy = sky_arena_strdup(&x->arena, text);
+    for (char *word = strtok(copy, " "); word; word = strtok(NULL, " ")) {
+        char *value = strchr(word, '=');
+        *value++ = '\0';
+        size_t p = 0;
+        while (p < x->job->d.n_params && strcmp(x->job->d.params[p].name, word) != 0)
+            p++;
+        cr_assert_lt(p, x->job->d.n_params, "%s", word);
+        cr_assert_eq(sky_value_parse(x->job->d.params[p].type, value, &x->params[p]), SKY_OK);
+    }
+    sky_err err = sky_job_check(x->job, x->params, &x->e);
+    return err == SKY_OK ? x->job->run(&x->ctx, x->params, x->metrics, &x->e) : err;
+}
+
+static sky_value metric(const evaluation *x, const char *name)
+{
+    for (size_t m = 0; m < x->job->d.n_metrics; m++) {
+        if (strcmp(x->job->d.metrics[m].name, name) == 0)
+            return x->metrics[m];
+    }
+    cr_assert_fail("no metric %s", name);
+    abort();
+}
+
+static double number(const evaluation *x, const char *name)
+{
+    const sky_value v = metric(x, name);
+    return sky_value_f64(&v);
+}
+
+static void close_evaluation(evaluation *x)
+{
+    sky_arena_free(&x->arena);
+}
+
+Test(he_jobs, counts_of_a_layer)
+{
+    evaluation x;
+    cr_assert_eq(evaluate(&x, "he_conv",
+                          "channels_in=64 channels_out=64 size=32 log_n=14 packing=add_first "
+                          "evaluate=count"),
+                 SKY_OK, "%s", x.e.text);
+    cr_assert_eq(number(&x, "rotations"), 8 * 8 + 8 * 7);
+    cr_assert_eq(number(&x, "rotations_hoisted"), 8 * 8);
+    cr_assert_eq(number(&x, "products"), 8 * 8 * 8 * 9);
+    cr_assert_eq(number(&x, "galois_keys"), 8 + 7);
+    cr_assert_eq(number(&x, "key_bytes"), 15 * (2.0 * 2 * 3 * 16384 * 8)); /* 2 digits, 3 primes */
+    cr_assert_eq(number(&x, "depth"), 1);
+    cr_assert_eq(number(&x, "security_bits"), 192);
+    cr_assert_eq(number(&x, "log2_qp"), 140);
+    cr_assert(metric(&x, "latency_s").absent && metric(&x, "latency_model_s").absent);
+    close_evaluation(&x);
+    /* Without hoisting every rotation is a full one. */
+    cr_assert_eq(evaluate(&x, "he_conv", "hoisting=none evaluate=count"), SKY_OK);
+    cr_assert_eq(number(&x, "rotations_hoisted"), 0);
+    cr_assert_eq(number(&x, "rotations_full"), number(&x, "rotations"));
+    close_evaluation(&x);
+}
+
+Test(he_jobs, pruning_halves_the_rotations_of_its_groups)
+{
+    evaluation x;
+    cr_assert_eq(evaluate(&x, "he_conv",
+                          "channels_in=64 channels_out=64 size=16 log_n=14 packing=add_first "
+                          "evaluate=count prune=diagonal keep=0.5"),
+                 SKY_OK, "%s", x.e.text);
+    cr_assert_eq(number(&x, "rotations_unpruned"), 2 * 8 + 2 * 31);
+    cr_assert_eq(number(&x, "rotations"), 2 * 8 + 31);
+    cr_assert_eq(number(&x, "weights_kept"), 64 * 64 * 9 * (1 - 31 / 64.0));
+    cr_assert_gt(number(&x, "energy_kept"), 1 - 31 / 64.0); /* the lightest went */
+    close_evaluation(&x);
+}
+
+Test(he_jobs, a_real_layer)
+{
+    evaluation x;
+    cr_assert_eq(
+        evaluate(&x, "he_conv",
+                 "channels_in=2 channels_out=2 size=8 log_n=11 insecure=true evaluate=real "
+                 "prune=diagonal keep=0.5"),
+        SKY_OK, "%s", x.e.text);
+    cr_assert_gt(number(&x, "latency_s"), 0);
+    cr_assert_gt(number(&x, "latency_model_s"), 0);
+    cr_assert_leq(number(&x, "encode_s"), number(&x, "latency_s"));
+    cr_assert_gt(number(&x, "precision_bits"), 15);
+    cr_assert_float_eq(number(&x, "precision_bits"), -log2(number(&x, "error_max")), 1e-12);
+    cr_assert_eq(number(&x, "security_bits"), 0); /* marked */
+    close_evaluation(&x);
+}
+
+Test(he_jobs, resnet18_in_whole)
+{
+    evaluation x;
+    cr_assert_eq(evaluate(&x, "he_network",
+                          "network=resnet18_cifar packing=add_first log_n=14 evaluate=count"),
+                 SKY_OK, "%s", x.e.text);
+    /* 5,227 rotations of 20 convolutions (docs/papers/artemis.md), and the classifier: 16 diagonals as 4 and
+     * 4, 5 sums. */
+    cr_assert_eq(number(&x, "rotations"), 5227 + 3 + 3 + 5);
+    cr_assert_eq(number(&x, "products"), 91200 + 16);
+    cr_assert_eq(number(&x, "layers"), 21);
+    cr_assert_lt(number(&x, "memory_bytes"), 4.0 * (1 << 30));
+    close_evaluation(&x);
+    cr_assert_eq(
+        evaluate(&x, "he_network", "network=resnet18_cifar packing=hybrid log_n=14 evaluate=count"),
+        SKY_OK, "%s", x.e.text);
+    cr_assert_eq(number(&x, "rotations"), 2411 + 3 + 3 + 5);
+    cr_assert_lt(number(&x, "memory_bytes"), 1.0 * (1 << 30));
+    close_evaluation(&x);
+}
+
+Test(he_jobs, a_real_layer_of_a_network)
+{
+    evaluation x;
+    cr_assert_eq(evaluate(&x, "he_network", "log_n=13 evaluate=real real_layers=fc"), SKY_OK, "%s",
+                 x.e.text);
+    cr_assert_eq(number(&x, "layers_run"), 1);
+    cr_assert_gt(number(&x, "latency_s"), 0);
+    cr_assert_gt(number(&x, "latency_model_s"), number(&x, "latency_s"));
+    cr_assert_lt(number(&x, "error_max"), 1e-4);
+    close_evaluation(&x);
+}
+
+Test(he_jobs, details_have_a_line_for_each_layer)
+{
+    evaluation x;
+    cr_assert_eq(evaluate(&x, "he_network", "evaluate=count prune=giant keep=0.5"), SKY_OK, "%s",
+                 x.e.text);
+    sky_buf csv = {0};
+    cr_assert_eq(x.job->details(&x.ctx, x.params, &csv, &x.e), SKY_OK, "%s", x.e.text);
+    int lines = 0;
+    for (const char *at = sky_buf_str(&csv); (at = strchr(at, '\n')); at++)
+        lines++;
+    cr_assert_eq(lines, 1 + (int)number(&x, "layers"));
+    cr_assert_lt(number(&x, "rotations"), number(&x, "rotations_unpruned"));
+    sky_buf_free(&csv);
+    close_evaluation(&x);
+}
+
+static void check_refused(const char *job, const char *text, const char *why)
+{
+    evaluation x;
+    cr_assert_neq(evaluate(&x, job, text), SKY_OK, "%s", text);
+    cr_assert(strstr(x.e.text, why), "'%s' lacks '%s'", x.e.text, why);
+    close_evaluation(&x);
+}
+
+Test(he_jobs, wrong_parameters_are_named)
+{
+    check_refused("he_conv", "primes=9", "insecure parameters");
+    check_refused("he_conv", "log_n=11", "insecure parameters");
+    check_refused("he_conv", "primes=1", "level exhausted");
+    check_refused("he_conv", "packing=multiplexed log_n=15", "level exhausted");
+    check_refused("he_conv", "size=128", "larger log_n");
+    check_refused("he_conv", "packing=toeplitz prune=positional", "no taps");
+    check_refused("he_conv", "packing=add_first split=2", "fixed");
+    check_refused("he_conv", "packing=halevi_shoup", "fully connected");
+    check_refused("he_network", "network=resnet21", "did you mean");
+    check_refused("he_network", "network=resnet18", "conv1");
+    check_refused("he_network", "network=mobilenet_v2", "groups");
+    check_refused("he_network", "network=gpt2_small", "two activations");
+    check_refused("he_network", "evaluate=real real_layers=conv7", "no such layer");
+}
+
+/* Every ResNet-18 layer runs in 4 GiB with keys at the level in use: 512 channels rotated one by one too. */
+Test(he_jobs, memory_of_the_largest_layer)
+{
+    evaluation x;
+    cr_assert_eq(evaluate(&x, "he_conv",
+                          "channels_in=512 channels_out=512 size=4 log_n=14 packing=add_first "
+                          "evaluate=count"),
+                 SKY_OK, "%s", x.e.text);
+    cr_assert_eq(number(&x, "galois_keys"), 519);
+    cr_assert_lt(number(&x, "memory_bytes"), 4.0 * (1 << 30));
+    close_evaluation(&x);
+}
