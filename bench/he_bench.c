@@ -241,24 +241,32 @@ static void run_rescale(bench *b)
     MUST(sky_he_rescale(b->ev, b->out, b->a, e));
 }
 
-/* Measured for these parameters only: 3 data primes at 2^13, 7 at 2^14 and 2^15. */
-static peers peers_of(const bench *b, const double seal[3], const double openfhe[3])
+/* Peers were measured for these parameters only: 3 data primes at 2^13, 7 at 2^14 and 2^15, each with
+ * one special prime, and 17 with 3 at 2^15. */
+enum { PEER_SETS = 4 };
+static const uint32_t peer_sets[PEER_SETS][3] = {{13, 3, 1}, {14, 7, 1}, {15, 7, 1}, {15, 17, 3}};
+
+static peers peers_of(const bench *b, const double seal[PEER_SETS], const double openfhe[PEER_SETS])
 {
-    uint32_t n = b->info.params.log2_n, l = b->info.params.n_data;
-    if (b->info.params.n_special != 1 || n < 13 || n > 15 || l != (n == 13 ? 3u : 7u))
-        return (peers){0};
-    return (peers){.seal = seal[n - 13], .openfhe = openfhe[n - 13]};
+    const sky_he_params *p = &b->info.params;
+    for (int i = 0; i < PEER_SETS; i++) {
+        const uint32_t *set = peer_sets[i];
+        if (p->log2_n == set[0] && p->n_data == set[1] && p->n_special == set[2])
+            return (peers){.seal = seal[i], .openfhe = openfhe[i]};
+    }
+    return (peers){0};
 }
 
 static void bench_operations(bench *b)
 {
-    static const double none[3] = {0};
-    static const double encode[3] = {574, 2108, 3731}, mul_plain[3] = {143, 667, 1345};
-    static const double rotate[3] = {2591, 19846, 41313}, mul[3] = {2923, 21097, 44321};
-    static const double rescale[3] = {625, 3106, 6887};
-    static const double o_rotate[3] = {0, 29704, 70311}, o_mul[3] = {0, 30691, 77243};
-    static const double o_hoist[3] = {0, 19602, 44671}, o_hoisted[3] = {0, 11743, 28340};
-    static const double o_lazy[3] = {0, 6513, 17737}, o_down[3] = {0, 5639, 14979};
+    static const double none[PEER_SETS] = {0};
+    static const double encode[] = {574, 2108, 3731, 0}, mul_plain[] = {143, 667, 1345, 0};
+    static const double rotate[] = {2591, 19846, 41313, 0}, mul[] = {2923, 21097, 44321, 0};
+    static const double rescale[] = {625, 3106, 6887, 0};
+    static const double o_rotate[] = {0, 29704, 70311, 169605}, o_mul[] = {0, 30691, 77243, 187584};
+    static const double o_hoist[] = {0, 19602, 44671, 106677};
+    static const double o_hoisted[] = {0, 11743, 28340, 70682};
+    static const double o_lazy[] = {0, 6513, 17737, 39913}, o_down[] = {0, 5639, 14979, 39566};
     double l = b->info.params.n_data, k = b->info.params.n_special, digits = b->info.digits;
     double key = (double)sky_he_key_bytes(b->ctx, 0 + b->info.params.n_data) / 1048576 *
                  b->stream_us_per_mib;
@@ -480,9 +488,13 @@ int main(int argc, char **argv)
         for (int p = SKY_HE_IFMA; s.n[n] && p >= SKY_HE_PORTABLE; p--) {
             if (!s.path[p] || !sky_he_path_available((sky_he_path)p))
                 continue;
-            run_all(&s,
-                    (sky_he_params){.log2_n = n, .n_data = n == 13 ? 3 : 7, .path = (sky_he_path)p},
-                    us_per_mib);
+            sky_he_params params = {.log2_n = n, .n_data = n == 13 ? 3 : 7, .path = (sky_he_path)p};
+            run_all(&s, params, us_per_mib);
+            if (n == 15) {
+                params.n_data = 17;
+                params.n_special = params.digit_primes = 3;
+                run_all(&s, params, us_per_mib);
+            }
         }
     }
     return 0;

@@ -408,21 +408,27 @@ static void mac(uint64_t *out0, uint64_t *out1, const uint64_t *const *x, const 
     }
 }
 
-/* x[i] may be larger than q, by the ratio of a 50-bit to a 20-bit prime: it is at most 2^50, and so is
- * q times the bound that mul_mod() states for 2^50 in q's place. */
-static inline void convert_some(uint64_t *out, const uint64_t *const *x, const he_convert *c,
-                                uint32_t count, size_t n, const he_modulus *modulus)
+/* x[i] may be larger than q, but is below 2^50: the bound that mul_mod() states for B q = 2^50 holds, a
+ * term is at most 0.69 q, and nine of them with the multiple of D stay below 8q. */
+static inline __attribute__((always_inline)) void convert_some(uint64_t *out,
+                                                               const uint64_t *const *x,
+                                                               const he_convert *c, uint32_t count,
+                                                               size_t n, const he_modulus *modulus)
 {
     prime m = prime_of(modulus);
     const d4 magic = all(0x1p52);
     d4 minus_d = all((double)he_centre(c->minus_d.w, modulus->q));
+    d4 hat[HE_CONVERT_MAX], d_inv[HE_CONVERT_MAX];
+    for (uint32_t k = 0; k < count; k++) {
+        hat[k] = all((double)he_centre(c->hat[k].w, modulus->q));
+        d_inv[k] = all(c->d_inv[k]);
+    }
     for (size_t i = 0; i < n; i += 4) {
         d4 sum = _mm256_setzero_pd(), v = _mm256_setzero_pd();
         for (uint32_t k = 0; k < count; k++) {
             d4 a = load(x[k] + i);
-            d4 hat = all((double)he_centre(c->hat[k].w, modulus->q));
-            sum = reduce(_mm256_add_pd(sum, mul_mod(a, hat, &m)), &m);
-            v = _mm256_add_pd(v, _mm256_mul_pd(a, all(c->d_inv[k])));
+            sum = _mm256_add_pd(sum, mul_mod(a, hat[k], &m));
+            v = _mm256_add_pd(v, _mm256_mul_pd(a, d_inv[k]));
         }
         v = _mm256_sub_pd(_mm256_add_pd(v, magic), magic);
         sum = _mm256_add_pd(sum, mul_mod(v, minus_d, &m));
@@ -446,10 +452,19 @@ static inline void convert_one(uint64_t *out, const uint64_t *x, double d, size_
 static void convert(uint64_t *out, const uint64_t *const *x, const he_convert *c, size_t n,
                     const he_modulus *m)
 {
-    if (c->count == 1)
+    switch (c->count) { /* the usual counts with their loops unrolled */
+    case 1:
         convert_one(out, x[0], (double)c->d, n, m);
-    else
+        break;
+    case 2:
+        convert_some(out, x, c, 2, n, m);
+        break;
+    case 3:
+        convert_some(out, x, c, 3, n, m);
+        break;
+    default:
         convert_some(out, x, c, c->count, n, m);
+    }
 }
 
 static void scale(uint64_t *out, const uint64_t *x, he_factor f, size_t n,

@@ -454,8 +454,8 @@ static inline d8 to_double(v8 x) /* x < 2^52 */
     return (d8)(x | all(0x4330000000000000)) - 0x1p52;
 }
 
-static inline void convert_some(uint64_t *out, const uint64_t *const *x, const he_convert *c,
-                                uint32_t count, size_t n, const he_modulus *m)
+INLINE void convert_some(uint64_t *out, const uint64_t *const *x, const he_convert *c,
+                         uint32_t count, size_t n, const he_modulus *m)
 {
     prime p = prime_of(m);
     root r52 = root_of(m->r52);
@@ -492,10 +492,19 @@ static void convert_one(uint64_t *out, const uint64_t *x, const he_convert *c, s
 static void convert(uint64_t *out, const uint64_t *const *x, const he_convert *c, size_t n,
                     const he_modulus *m)
 {
-    if (c->count == 1)
+    switch (c->count) { /* the usual counts with their loops unrolled */
+    case 1:
         convert_one(out, x[0], c, n, m);
-    else
+        break;
+    case 2:
+        convert_some(out, x, c, 2, n, m);
+        break;
+    case 3:
+        convert_some(out, x, c, 3, n, m);
+        break;
+    default:
         convert_some(out, x, c, c->count, n, m);
+    }
 }
 
 static void scale(uint64_t *out, const uint64_t *x, he_factor f, size_t n, const he_modulus *m)
