@@ -1,54 +1,80 @@
-/* What each address under /api/v1 answers. Handlers run on a reader's thread (dash/reader.h). */
+/* What each address under /api/v1 answers. Handlers run on a reader's thread (dash/reader.h); the
+ * addresses, arguments and answers are in dash/openapi.json, which a test holds against this. */
 #ifndef SKY_DASH_API_H
 #define SKY_DASH_API_H
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "dash/reader.h"
-#include "dash/url.h"
+#include "dash/resident.h"
 
 enum {
-    SKY__QUERY_MS = 5000, /* of a person's SQL, all its steps together */
-    SKY__STEP_MS = 250,   /* of one of its steps: the writer's log cannot be cut meanwhile */
-    SKY__ROWS_MAX = 1000, /* of an answer in JSON; an export has no such limit */
-    SKY__COLUMN_ROWS_MAX = 2000000, /* that a page holds; beyond, it shows densities */
-    SKY__GRID_MAX = 1024,           /* cells of a density, each way */
-    SKY__FRONT_ROWS_MAX = 20000,    /* of an answer in JSON */
+    SKY__ROWS_MAX = 1000,            /* of an answer in JSON; an export has no such limit */
+    SKY__FRAME_BYTES_MAX = 32 << 20, /* of an answer in columns; the page asks for the rest */
+    SKY__GRID_MAX = 1024,            /* cells of a density, each way */
+    SKY__FRONT_ROWS_MAX = 20000,     /* of an answer in JSON */
+    SKY__COMPARE_MAX = 8,            /* sweeps */
     SKY__EXPORT_BYTES_MAX = 1 << 30,
-    SKY__EXPORT_MS = 60000,
 };
 
-/* The handler of a request, and whether it is the thread for slow questions that answers. NULL: there is
- * no such address; *allowed is what methods there are. */
-sky__handler sky__api_route(const sky_http_request *r, const sky__path *p, bool *slow);
+/* Which thread answers: for what the page draws, for what a person asks in SQL, for what takes long. */
+typedef enum sky__lane { SKY__QUICK, SKY__ASKED, SKY__BULK, SKY__LANES } sky__lane;
 
-/* ---- Handlers; p of each is /api/v1/sweeps/NAME/... ---- */
+/* The handler of a request; NULL: there is no such address. */
+sky__handler sky__api_route(const sky_http_request *r, const sky__path *p, sky__lane *lane);
 
-void sky__api_sweeps(sky__reader *t, const sky_http_request *r, sky_http_response *out);
-void sky__api_sweep(sky__reader *t, const sky_http_request *r, sky_http_response *out);
-void sky__api_trial(sky__reader *t, const sky_http_request *r, sky_http_response *out);
-void sky__api_artifact(sky__reader *t, const sky_http_request *r, sky_http_response *out);
-void sky__api_failures(sky__reader *t, const sky_http_request *r, sky_http_response *out);
-void sky__api_environments(sky__reader *t, const sky_http_request *r, sky_http_response *out);
-void sky__api_columns(sky__reader *t, const sky_http_request *r, sky_http_response *out);
-void sky__api_front(sky__reader *t, const sky_http_request *r, sky_http_response *out);
-void sky__api_density(sky__reader *t, const sky_http_request *r, sky_http_response *out);
-void sky__api_importance(sky__reader *t, const sky_http_request *r, sky_http_response *out);
-void sky__api_filter(sky__reader *t, const sky_http_request *r, sky_http_response *out);
-void sky__api_rows(sky__reader *t, const sky_http_request *r, sky_http_response *out);
-void sky__api_export(sky__reader *t, const sky_http_request *r, sky_http_response *out);
-void sky__api_metrics(sky__reader *t, const sky_http_request *r, sky_http_response *out);
-/* What the events say: the same list as sweeps, with the newest commit's number. */
-void sky__api_poll(sky__reader *t, const sky_http_request *r, sky_http_response *out);
+#define SKY__HANDLER(name)                                                                         \
+    sky_err sky__api_##name(sky__reader *t, const sky_http_request *r, const sky__path *p,         \
+                            sky_http_response *out, sky_error *e)
+SKY__HANDLER(sweeps);
+SKY__HANDLER(sweep);
+SKY__HANDLER(trial);
+SKY__HANDLER(artifact);
+SKY__HANDLER(failures);
+SKY__HANDLER(environments);
+SKY__HANDLER(columns);
+SKY__HANDLER(summary);
+SKY__HANDLER(front);
+SKY__HANDLER(compare);
+SKY__HANDLER(history);
+SKY__HANDLER(density);
+SKY__HANDLER(importance);
+SKY__HANDLER(slice);
+SKY__HANDLER(filter);
+SKY__HANDLER(rows);
+SKY__HANDLER(export);
+SKY__HANDLER(metrics);
+/* What changed since the last time, for the events: 200 with a body, or 204. */
+SKY__HANDLER(poll);
+/* Loads the newest sweep's columns, before somebody looks. */
+SKY__HANDLER(preload);
 
 /* ---- For handlers ---- */
 
-/* The sweep's name in the path; false: answered with 404. */
-bool sky__api_name(const sky_http_request *r, sky__path *p, sky_http_response *out);
 void sky__api_error(sky_http_response *out, const sky_error *e);
-/* Takes the buffer. */
-void sky__api_json(sky_http_response *out, sky_buf *b);
-void sky__api_frame(sky_http_response *out, sky_buf *b);
-/* The list of sweeps as a JSON array. */
-sky_err sky__api_sweep_list(sky_store *s, sky_buf *b, sky_error *e);
+/* Take the buffer. */
+sky_err sky__api_json(sky_http_response *out, sky_buf *b);
+sky_err sky__api_frame(sky_http_response *out, sky_buf *b);
+sky_err sky__api_no_memory(sky_error *e);
+/* A list argument, split; the parts live in the arena. */
+sky_err sky__arg_list(const sky_http_request *r, const char *name, sky_arena *arena,
+                      const char **parts, size_t max, size_t *n, sky_error *e);
+/* Appends ,"name":"text". */
+void sky__json_member(sky_buf *b, const char *name, const char *text);
+void sky__json_numbers(sky_buf *b, const double *values, size_t n);  /* [1,2.5] */
+void sky__json_trials(sky_buf *b, const uint64_t *trials, size_t n); /* [1,2] */
+void sky__json_objectives(sky_buf *b, const sky_objective *list, size_t n);
+
+/* ---- Fronts (api_front.c), for history and comparison ---- */
+
+/* The objectives that a request names, or the sweep's. Names live as long as s. */
+sky_err sky__objectives_of(const sky__resident *s, const sky_http_request *r, sky_objective *list,
+                           size_t *n, sky_error *e);
+/* The worst value of each objective among rows that count. False: there are none. */
+bool sky__worst(const sky__resident *s, const sky_objective *list, size_t k, bool infeasible_too,
+                double *worst);
+/* The argument `reference`; absent leaves *given false. */
+sky_err sky__reference_arg(const sky_http_request *r, size_t k, double *reference, bool *given,
+                           sky_error *e);
 
 #endif

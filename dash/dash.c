@@ -9,12 +9,13 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "dash/api.h"
+#include "dash/events.h"
 #include "dash/page.h"
 
 enum {
-    EVENT_MS = 200,    /* five times a second is as often as a person can see */
-    PING_TICKS = 75,   /* 15 s without news: a comment, so that a dead client is found */
-    STREAMS_MAX = 600, /* clients of events */
+    EVENT_MS = 200,  /* five times a second is as often as a person can see */
+    COUNT_TICKS = 5, /* the coordinator's counts: every second */
+    PING_TICKS = 75, /* every 15 s a comment, so that a dead client is found */
     TOKEN_MIN = 16,
     TOKEN_MAX = 200,
 };
@@ -26,14 +27,11 @@ struct sky_dash {
     sky__listen listen;
     char url[64], machine[128];
     sky_http *http;
-    sky__reader *quick, *slow;
+    sky__reader *readers[SKY__LANES];
+    sky__events *events;
     uv_timer_t timer;
-    uint64_t streams[STREAMS_MAX];
-    size_t n_streams;
     bool polling, closing;
-    unsigned quiet_ticks;
-    uint64_t event_id;
-    char *event, *status; /* the last of each, without framing */
+    unsigned ticks;
 };
 
 static const char *const page_headers[] = {
@@ -104,101 +102,47 @@ static void serve_asset(sky_dash *d, const sky_http_request *r)
 
 /* ---- Events ---- */
 
-static void event_text(sky_buf *b, const char *name, uint64_t id, const char *json)
-{
-    if (id)
-        sky_buf_printf(b, "id: %llu\n", (unsigned long long)id);
-    sky_buf_printf(b, "event: %s\ndata: %s\n\n", name, json);
-}
-
-static void broadcast(sky_dash *d, const char *bytes, size_t len)
-{
-    for (size_t i = 0; i < d->n_streams; i++)
-        sky_http_stream_send(d->http, d->streams[i], bytes, len);
-}
-
-static void begin_stream(sky_dash *d, const sky_http_request *r)
-{
-    if (d->n_streams == STREAMS_MAX) {
-        refuse(d, r->id, 503, "too many event streams are open");
-        return;
-    }
-    uint64_t last = 0;
-    sky_buf b = {0};
-    if (!sky_http_stream(d->http, r->id))
-        return;
-    d->streams[d->n_streams++] = r->id;
-    sky_buf_puts(&b, "retry: 2000\n\n");
-    /* An event holds the whole state: who has seen the last one has missed nothing. */
-    if (d->event && (sky_parse_u64(r->last_event_id, &last) != SKY_OK || last != d->event_id))
-        event_text(&b, "sweeps", d->event_id, d->event);
-    if (d->status)
-        event_text(&b, "status", 0, d->status);
-    sky_http_stream_send(d->http, r->id, sky_buf_str(&b), b.len);
-    sky_buf_free(&b);
-}
-
 static void on_gone(void *arg, uint64_t id)
 {
-    sky_dash *d = arg;
-    for (size_t i = 0; i < d->n_streams; i++) {
-        if (d->streams[i] == id) {
-            d->streams[i] = d->streams[--d->n_streams];
-            return;
-        }
-    }
+    sky__events_gone(((sky_dash *)arg)->events, id);
 }
 
-static void tell_status(sky_dash *d)
+static void tell_counts(sky_dash *d)
 {
-    sky_buf json = {0}, b = {0};
-    d->source.status(d->source.arg, &json);
-    if (sky_buf_ok(&json) && json.len > 0 && (!d->status || strcmp(d->status, json.data) != 0)) {
-        free(d->status);
-        d->status = sky_buf_detach(&json);
-        event_text(&b, "status", 0, d->status ? d->status : "{}");
-        broadcast(d, sky_buf_str(&b), b.len);
-        sky_buf_free(&b);
-    }
-    sky_buf_free(&json);
+    sky_dash_counts n = {0};
+    char json[256];
+    d->source.counts(d->source.arg, &n);
+    snprintf(json, sizeof json,
+             "{\"workers\":%llu,\"lost\":%llu,\"cpus\":%llu,\"running\":%llu,\"leased\":%llu,"
+             "\"uncommitted\":%llu}",
+             (unsigned long long)n.workers, (unsigned long long)n.lost, (unsigned long long)n.cpus,
+             (unsigned long long)n.running, (unsigned long long)n.leased,
+             (unsigned long long)n.uncommitted);
+    sky__events_state(d->events, d->http, "status", json);
 }
 
 static void on_timer(uv_timer_t *timer)
 {
     sky_dash *d = timer->data;
-    if (d->n_streams == 0)
+    if (sky__events_clients(d->events) == 0)
         return;
-    if (d->source.status)
-        tell_status(d);
-    if (++d->quiet_ticks >= PING_TICKS) {
-        d->quiet_ticks = 0;
-        broadcast(d, ": still here\n\n", 14);
-    }
+    d->ticks++;
+    if (d->source.counts && d->ticks % COUNT_TICKS == 0)
+        tell_counts(d);
+    if (d->ticks % PING_TICKS == 0)
+        sky__events_ping(d->events, d->http);
     const sky_http_request poll = {.path = "/"};
     if (!d->polling)
-        d->polling = sky__reader_ask(d->quick, &poll, sky__api_poll);
-}
-
-static void on_polled(sky_dash *d, const sky_http_response *r)
-{
-    d->polling = false;
-    if (r->status != 200 || !r->body || (d->event && strcmp(d->event, r->body) == 0))
-        return;
-    sky_buf b = {0};
-    free(d->event);
-    d->event = sky_strdup(r->body);
-    d->event_id++;
-    d->quiet_ticks = 0;
-    event_text(&b, "sweeps", d->event_id, r->body);
-    broadcast(d, sky_buf_str(&b), b.len);
-    sky_buf_free(&b);
+        d->polling = sky__reader_ask(d->readers[SKY__QUICK], &poll, sky__api_poll);
 }
 
 static void on_answered(void *arg, uint64_t id, sky_http_response *r)
 {
     sky_dash *d = arg;
-    if (id == 0) {
-        on_polled(d, r);
+    if (id == 0) { /* our own: poll or preload */
+        d->polling = false;
+        if (!d->closing && r->status == 200 && r->body)
+            sky__events_push(d->events, d->http, "sweeps", r->body);
         free(r->body);
     } else if (d->closing) {
         free(r->body);
@@ -211,15 +155,23 @@ static void on_answered(void *arg, uint64_t id, sky_http_response *r)
 
 /* ---- Requests ---- */
 
-static void info_json(sky_dash *d, uint64_t id)
+static bool may_command(const sky_dash *d, const sky_http_request *r)
+{
+    return d->token && sky__token_given(r, d->token);
+}
+
+static void info_json(sky_dash *d, const sky_http_request *r)
 {
     sky_buf b = {0};
     const char *slash = strrchr(d->db, '/');
-    sky_buf_puts(&b, "{\"version\":\"" SKY_VERSION "\",\"store\":");
-    sky_buf_json_string(&b, slash ? slash + 1 : d->db);
-    sky_buf_printf(&b, ",\"live\":%s,\"commands\":%s}\n", d->source.status ? "true" : "false",
-                   d->source.command && d->token ? "true" : "false");
-    send_json(d, id, &b);
+    sky_buf_puts(&b, "{\"version\":\"" SKY_VERSION "\"");
+    sky__json_member(&b, "store", slash ? slash + 1 : d->db);
+    sky__json_member(&b, "listen", d->listen.address);
+    sky_buf_printf(&b, ",\"live\":%s,\"commands\":%s,\"authorized\":%s}\n",
+                   d->source.status ? "true" : "false",
+                   d->source.command && d->token ? "true" : "false",
+                   may_command(d, r) ? "true" : "false");
+    send_json(d, r->id, &b);
 }
 
 static void live_json(sky_dash *d, uint64_t id)
@@ -244,8 +196,10 @@ static void command(sky_dash *d, const sky_http_request *r, const sky__path *p)
         i++;
     if (i == 5 || strcmp(p->parts[2], "sweeps") != 0) {
         refuse(d, r->id, 405, "expected a GET here");
-    } else if (!d->token || !sky__token_given(r, d->token)) {
-        refuse(d, r->id, 403, "commands need the token of --token-file");
+    } else if (!may_command(d, r)) {
+        refuse(d, r->id, 403,
+               d->token ? "the token is missing: open /?token=... or send it as a Bearer"
+                        : "commands are off: the server was started without a token");
     } else if (!sky__origin_allowed(r->origin, r->host)) {
         refuse(d, r->id, 403, "the request comes from another site");
     } else if (!d->source.command) {
@@ -290,11 +244,39 @@ static bool admitted(sky_dash *d, const sky_http_request *r)
     return true;
 }
 
+static void metric(sky_buf *b, const char *name, const char *type, const char *help, uint64_t value)
+{
+    sky_buf_printf(b,
+                   "# HELP skyline_dash_%s %s\n# TYPE skyline_dash_%s %s\nskyline_dash_%s %llu\n",
+                   name, help, name, type, name, (unsigned long long)value);
+}
+
+/* What this thread knows travels with the request; what the store knows is added by the reader. */
+static void ask_metrics(sky_dash *d, const sky_http_request *r)
+{
+    sky_buf b = {0};
+    const sky_http_counts n = sky_http_count(d->http);
+    if (d->source.metrics)
+        d->source.metrics(d->source.arg, &b);
+    metric(&b, "requests_total", "counter", "Requests to the dashboard.", n.requests);
+    metric(&b, "sent_bytes_total", "counter", "Bytes sent by the dashboard.", n.bytes_sent);
+    metric(&b, "dropped_total", "counter", "Clients dropped for reading too slowly.", n.dropped);
+    metric(&b, "connections", "gauge", "Open connections of the dashboard.", n.connections);
+    metric(&b, "streams", "gauge", "Open event streams of the dashboard.", n.streams);
+    const sky_http_arg live = {"live", sky_buf_str(&b)};
+    sky_http_request with = *r;
+    with.args = &live;
+    with.n_args = 1;
+    if (!sky__reader_ask(d->readers[SKY__QUICK], &with, sky__api_metrics))
+        refuse(d, r->id, 503, "too many requests wait: try again");
+    sky_buf_free(&b);
+}
+
 static void on_request(void *arg, const sky_http_request *r)
 {
     sky_dash *d = arg;
     sky__path p;
-    bool slow = false;
+    sky__lane lane;
     if (!admitted(d, r))
         return;
     if (!sky__path_split(&p, r->path)) {
@@ -310,14 +292,18 @@ static void on_request(void *arg, const sky_http_request *r)
         refuse(d, r->id, 405, "expected a GET");
         return;
     }
-    const sky__handler handler = sky__api_route(r, &p, &slow);
-    if (handler) {
-        if (!sky__reader_ask(slow ? d->slow : d->quick, r, handler))
+    const sky__handler handler = sky__api_route(r, &p, &lane);
+    if (handler == sky__api_metrics) {
+        ask_metrics(d, r);
+    } else if (handler) {
+        if (!sky__reader_ask(d->readers[lane], r, handler))
             refuse(d, r->id, 503, "too many requests wait: try again");
     } else if (api && p.n == 3 && strcmp(p.parts[2], "events") == 0) {
-        begin_stream(d, r);
+        if (r->head || !sky__events_begin(d->events, d->http, r))
+            refuse(d, r->id, r->head ? 405 : 503,
+                   r->head ? "expected a GET" : "too many event streams are open");
     } else if (api && p.n == 3 && strcmp(p.parts[2], "info") == 0) {
-        info_json(d, r->id);
+        info_json(d, r);
     } else if (api && p.n == 3 && strcmp(p.parts[2], "live") == 0) {
         live_json(d, r->id);
     } else {
@@ -358,9 +344,11 @@ static sky_err open_parts(sky_dash *d, sky_error *e)
         .on_request = on_request,
         .on_gone = on_gone,
         .arg = d};
-    sky_err err = sky__reader_open(&d->quick, d->o.loop, d->db, on_answered, d, e);
-    if (err == SKY_OK)
-        err = sky__reader_open(&d->slow, d->o.loop, d->db, on_answered, d, e);
+    const sky__reader_options o = {
+        .loop = d->o.loop, .db = d->db, .source = &d->source, .answered = on_answered, .arg = d};
+    sky_err err = SKY_OK;
+    for (int i = 0; i < SKY__LANES && err == SKY_OK; i++)
+        err = sky__reader_open(&d->readers[i], &o, e);
     if (err == SKY_OK)
         err = sky_http_open(&d->http, &h, e);
     return err;
@@ -381,6 +369,9 @@ sky_err sky_dash_open(sky_dash **out, const sky_dash_options *o, sky_error *e)
                        o->listen);
     d->db = sky_strdup(o->db);
     d->token = sky_strdup(o->token);
+    d->events = sky__events_new();
+    if (err == SKY_OK && (!d->db || !d->events || (o->token && !d->token)))
+        err = sky_fail(e, SKY_ENOMEM, "out of memory");
     if (gethostname(d->machine, sizeof d->machine - 1) != 0)
         d->machine[0] = 0;
     uv_timer_init(o->loop, &d->timer);
@@ -391,6 +382,9 @@ sky_err sky_dash_open(sky_dash **out, const sky_dash_options *o, sky_error *e)
         sky_dash_close(d);
         return err;
     }
+    const sky_http_request preload = {.path = "/"};
+    if (o->preload)
+        sky__reader_ask(d->readers[SKY__QUICK], &preload, sky__api_preload);
     uv_timer_start(&d->timer, on_timer, 0, EVENT_MS);
     snprintf(d->url, sizeof d->url, "http://%s:%u/", d->listen.address, sky_http_port(d->http));
     *out = d;
@@ -407,8 +401,7 @@ static void on_timer_closed(uv_handle_t *handle)
     sky_dash *d = handle->data;
     free(d->db);
     free(d->token);
-    free(d->event);
-    free(d->status);
+    sky__events_free(d->events);
     free(d);
 }
 
@@ -417,8 +410,8 @@ void sky_dash_close(sky_dash *d)
     if (!d)
         return;
     d->closing = true;
-    sky__reader_close(d->quick);
-    sky__reader_close(d->slow);
+    for (int i = 0; i < SKY__LANES; i++)
+        sky__reader_close(d->readers[i]);
     sky_http_close(d->http);
     uv_close((uv_handle_t *)&d->timer, on_timer_closed);
 }

@@ -2,7 +2,7 @@
  *
  * SQLite is never touched on the loop's thread. Two threads have a read-only connection each: one
  * answers what the page needs to draw, the other what a person asked in SQL, so that a slow question
- * holds up nothing but other questions. docs/dashboard.md describes the interface. */
+ * holds up nothing but other questions. docs/dash.md describes the interface. */
 #ifndef SKY_DASH_DASH_H
 #define SKY_DASH_DASH_H
 
@@ -23,6 +23,7 @@ typedef struct sky_dash_options {
     const char *listen; /* ADDRESS:PORT; NULL = SKY_DASH_LISTEN. Port 0: any free one */
     const char *token;  /* who has it may read (required beyond loopback) and command; NULL: none */
     const sky_dash_source *source; /* copied; NULL: the file alone */
+    bool preload;                  /* the newest sweep's columns at once, before somebody looks */
 } sky_dash_options;
 
 /* SKY_EPERM: an address beyond loopback without a token. SKY_EBUSY: the address is taken. Errors of

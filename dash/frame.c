@@ -34,7 +34,7 @@ static void describe(sky_buf *json, const sky__frame_column *c, size_t offset, d
     sky_buf_printf(json, ",\"dtype\":\"%s\",\"offset\":%zu,\"base\":", dtype_names[c->dtype],
                    offset);
     sky_buf_json_f64(json, base);
-    if (c->texts || c->n_texts) {
+    if (c->is_text) {
         sky_buf_puts(json, ",\"texts\":[");
         for (size_t i = 0; i < c->n_texts; i++) {
             if (i)
@@ -73,7 +73,7 @@ void sky__frame_write(sky_buf *out, const char *meta, const sky__frame_column *c
     sky_buf_printf(&json, "{%s%s\"columns\":[", meta, meta[0] ? "," : "");
     for (size_t i = 0; i < n_columns; i++) {
         const sky__frame_column *c = &columns[i];
-        bases[i] = c->dtype == SKY__F32 && !c->n_texts ? base_of(c->doubles, n) : 0;
+        bases[i] = c->dtype == SKY__F32 && !c->is_text ? base_of(c->doubles, n) : 0;
         if (i)
             sky_buf_putc(&json, ',');
         describe(&json, c, body, bases[i]);

@@ -15,10 +15,11 @@ typedef enum sky__dtype { SKY__F32, SKY__F64, SKY__U32 } sky__dtype;
 typedef struct sky__frame_column {
     const char *name;
     sky__dtype dtype;
-    const double *doubles;    /* of F32 and F64 */
-    const uint64_t *ids;      /* instead, of F64 */
-    const uint32_t *counts;   /* of U32 */
-    const char *const *texts; /* NULL: numbers */
+    const double *doubles;  /* of F32 and F64 */
+    const uint64_t *ids;    /* instead, of F64 */
+    const uint32_t *counts; /* of U32 */
+    bool is_text;           /* what is sent are indices into texts */
+    const char *const *texts;
     size_t n_texts;
 } sky__frame_column;
 

@@ -1,11 +1,17 @@
 #include "dash/reader.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/arena.h"
+#include "base/hash.h"
+#include "dash/api.h"
 #include "dash/resident.h"
+#include "dash/selection.h"
+#include "dash/watch.h"
 
 typedef struct job {
     struct job *next;
@@ -13,11 +19,12 @@ typedef struct job {
     sky_http_request request;
     sky_http_response response;
     sky__handler handler;
+    char etag[24];
 } job;
 
 struct sky__reader {
     sky_store *store;
-    sky__resident *residents;
+    sky__reader_state kept;
     sky__answered answered;
     void *arg;
     uv_async_t async;
@@ -33,8 +40,44 @@ struct sky__reader {
 static void drop_job(job *j)
 {
     free(j->response.body);
+    if (j->response.has_fd)
+        close(j->response.fd);
     sky_arena_free(&j->arena);
     free(j);
+}
+
+enum { ETAG_BYTES_MAX = 4 << 20 }; /* a longer answer changes anyway */
+
+/* The same answer again costs no transfer. */
+static void tag(job *j)
+{
+    sky_http_response *r = &j->response;
+    if (r->status != 200 || !r->body || r->len > ETAG_BYTES_MAX)
+        return;
+    snprintf(j->etag, sizeof j->etag, "\"%016llx\"",
+             (unsigned long long)sky_hash_bytes(0, r->body, r->len));
+    r->etag = j->etag;
+    r->cache = "no-cache";
+    if (strcmp(j->request.if_none_match, j->etag) != 0)
+        return;
+    free(r->body);
+    r->body = NULL;
+    r->len = 0;
+    r->status = 304;
+}
+
+static void answer(sky__reader *t, job *j)
+{
+    sky__path p;
+    sky_error e = {0};
+    sky_err err = sky__path_split(&p, j->request.path)
+                      ? j->handler(t, &j->request, &p, &j->response, &e)
+                      : sky_fail(&e, SKY_EINVAL, "the address is malformed");
+    if (err != SKY_OK) {
+        e.code = err;
+        sky__api_error(&j->response, &e);
+    }
+    tag(j);
 }
 
 static void *run(void *arg)
@@ -52,7 +95,7 @@ static void *run(void *arg)
             t->queue_end = &t->queue;
         t->n_queue--;
         pthread_mutex_unlock(&t->lock);
-        j->handler(t, &j->request, &j->response);
+        answer(t, j);
         j->next = NULL;
         pthread_mutex_lock(&t->lock);
         *t->done_end = j;
@@ -74,31 +117,31 @@ static void on_done(uv_async_t *async)
     while (j) {
         job *next = j->next;
         t->answered(t->arg, j->request.id, &j->response);
-        j->response.body = NULL;
+        j->response = (sky_http_response){0}; /* taken */
         drop_job(j);
         j = next;
     }
 }
 
-sky_err sky__reader_open(sky__reader **out, uv_loop_t *loop, const char *db, sky__answered answered,
-                         void *arg, sky_error *e)
+sky_err sky__reader_open(sky__reader **out, const sky__reader_options *o, sky_error *e)
 {
     sky__reader *t = calloc(1, sizeof *t);
     if (!t)
         return sky_fail(e, SKY_ENOMEM, "out of memory");
-    const sky_store_options o = {.path = db, .busy_timeout_ms = 1000};
-    const sky_err err = sky_store_open(&t->store, &o, e);
+    const sky_store_options so = {.path = o->db, .busy_timeout_ms = 1000};
+    const sky_err err = sky_store_open(&t->store, &so, e);
     if (err != SKY_OK) {
         free(t);
         return err;
     }
-    t->answered = answered;
-    t->arg = arg;
+    t->answered = o->answered;
+    t->arg = o->arg;
+    t->kept.source = o->source;
     t->queue_end = &t->queue;
     t->done_end = &t->done;
     pthread_mutex_init(&t->lock, NULL);
     pthread_cond_init(&t->wake, NULL);
-    uv_async_init(loop, &t->async, on_done);
+    uv_async_init(o->loop, &t->async, on_done);
     t->async.data = t;
     if (pthread_create(&t->thread, NULL, run, t) != 0)
         abort(); /* no thread at the start of the program: nothing could be served */
@@ -134,7 +177,9 @@ void sky__reader_close(sky__reader *t)
     pthread_join(t->thread, NULL);
     drop_jobs(t->queue);
     drop_jobs(t->done);
-    sky__residents_free(t->residents);
+    sky__residents_free(t->kept.residents);
+    sky__watch_free(t->kept.watch);
+    sky__selections_free(t->kept.selections);
     sky_store_close(t->store);
     uv_close((uv_handle_t *)&t->async, on_closed);
 }
@@ -184,9 +229,9 @@ sky_store *sky__reader_store(sky__reader *t)
     return t->store;
 }
 
-sky__resident **sky__reader_residents(sky__reader *t)
+sky__reader_state *sky__reader_kept(sky__reader *t)
 {
-    return &t->residents;
+    return &t->kept;
 }
 
 bool sky__reader_stopping(sky__reader *t)

@@ -9,11 +9,11 @@
 #include "base/hash.h"
 #include "base/text.h"
 
-enum { INFOS_MAX = SKY_PARAMS_MAX + 2 * SKY_METRICS_MAX + 2 };
-
 static void free_one(sky__resident *s)
 {
     sky_columns_close(s->columns);
+    sky__histories_free(s->histories);
+    free(s->summaries);
     sky_arena_free(&s->arena);
     free(s);
 }
@@ -51,14 +51,14 @@ static sky_err load_infos(sky__resident *s, sqlite3 *db, sky_error *e)
         "SELECT name, role, unit, doc, class, sql, type, goal FROM sky_columns_meta"
         " WHERE sweep = ? AND role <> 'constraint'"
         " ORDER BY CASE role WHEN 'param' THEN 0 WHEN 'metric' THEN 1 ELSE 2 END, ord";
-    s->infos = sky_new(&s->arena, sky__column_info, INFOS_MAX);
+    s->infos = sky_new(&s->arena, sky__column_info, SKY__INFOS_MAX);
     if (!s->infos)
         return sky_fail(e, SKY_ENOMEM, "out of memory");
     if (sqlite3_prepare_v2(db, sql, -1, &q, NULL) != SQLITE_OK)
         return sql_fail(db, e);
     sqlite3_bind_int64(q, 1, s->id);
     int rc;
-    while ((rc = sqlite3_step(q)) == SQLITE_ROW && s->n_infos + 2 < INFOS_MAX) {
+    while ((rc = sqlite3_step(q)) == SQLITE_ROW && s->n_infos + 2 < SKY__INFOS_MAX) {
         sky__column_info *c = &s->infos[s->n_infos++];
         c->name = text_of(s, q, 0);
         c->role = text_of(s, q, 1);
@@ -183,19 +183,49 @@ static void make_room(sky__resident **list)
         forget(list, oldest);
 }
 
+/* Which sweep has that name now, and with which derived metrics? */
+static sky_err identify(sky__reader *t, const char *sweep, int64_t *id, int64_t *generation,
+                        sky_error *e)
+{
+    sqlite3_stmt *q = NULL;
+    sqlite3 *db = sky_store_sqlite(sky__reader_store(t));
+    *id = *generation = 0;
+    if (sqlite3_prepare_v2(db, "SELECT id, generation FROM sky_sweeps WHERE name = ?", -1, &q,
+                           NULL) != SQLITE_OK)
+        return sql_fail(db, e);
+    sqlite3_bind_text(q, 1, sweep, -1, SQLITE_STATIC);
+    if (sqlite3_step(q) == SQLITE_ROW) {
+        *id = sqlite3_column_int64(q, 0);
+        *generation = sqlite3_column_int64(q, 1);
+    }
+    sqlite3_finalize(q);
+    return SKY_OK;
+}
+
 sky_err sky__resident_schema(sky__reader *t, const char *sweep, sky__resident **out, sky_error *e)
 {
-    sky__resident **list = sky__reader_residents(t), *s = *list;
-    while (s && strcasecmp(s->name, sweep) != 0)
+    sky__resident **list = &sky__reader_kept(t)->residents, *s = *list;
+    int64_t id, generation;
+    sky_err err = identify(t, sweep, &id, &generation, e);
+    while (err == SKY_OK && s && strcasecmp(s->name, sweep) != 0)
         s = s->next;
-    if (!s) {
-        make_room(list);
-        const sky_err err = open_one(t, sweep, &s, e);
-        if (err != SKY_OK)
-            return err;
-        s->next = *list;
-        *list = s;
+    if (s && (s->id != id || s->generation != generation)) {
+        /* Other derived metrics, or deleted and made anew under its name: what is known of its columns
+         * no longer holds. */
+        forget(list, s);
+        s = NULL;
     }
+    if (err == SKY_OK && !s) {
+        make_room(list);
+        err = open_one(t, sweep, &s, e);
+        if (err == SKY_OK) {
+            s->generation = generation;
+            s->next = *list;
+            *list = s;
+        }
+    }
+    if (err != SKY_OK)
+        return err;
     s->used = (uint64_t)sky_clock_ns();
     *out = s;
     return SKY_OK;
@@ -214,32 +244,38 @@ sky_err sky__resident_get(sky__reader *t, const char *sweep, sky__resident **out
             *out = s;
             return SKY_OK;
         }
-        /* Other derived metrics, or deleted and made anew under its name: what is known of its columns
-         * no longer holds. */
-        forget(sky__reader_residents(t), s);
+        forget(&sky__reader_kept(t)->residents, s); /* it changed between two reads */
         if (err != SKY_OK && (err != SKY_ENOTFOUND || again == 1))
             return err;
     }
     return sky_fail(e, SKY_EAGAIN, "sweep '%s' is changing: ask again", sweep);
 }
 
+const sky__column_info *sky__resident_info(const sky__resident *s, const char *name)
+{
+    for (size_t i = 0; i < s->n_infos; i++) {
+        if (strcasecmp(s->infos[i].name, name) == 0)
+            return &s->infos[i];
+    }
+    return NULL;
+}
+
 sky_err sky__resident_column(const sky__resident *s, const char *name,
                              const sky__column_info **info, const double **values, sky_error *e)
 {
-    const char *names[INFOS_MAX];
-    for (size_t i = 0; i < s->n_infos; i++) {
-        const sky__column_info *c = &s->infos[i];
-        names[i] = c->name;
-        if (strcasecmp(c->name, name) != 0)
-            continue;
-        if (c->resident < 0)
-            return sky_fail(e, SKY_ELIMIT, "column '%s' is beyond the %d that are kept for drawing",
-                            name, SKY__RESIDENT_COLUMNS_MAX);
+    const sky__column_info *c = sky__resident_info(s, name);
+    const char *names[SKY__INFOS_MAX];
+    if (c && c->resident < 0)
+        return sky_fail(e, SKY_ELIMIT, "column '%s' is beyond the %d that are kept for drawing",
+                        name, SKY__RESIDENT_COLUMNS_MAX);
+    if (c) {
         if (info)
             *info = c;
         *values = sky_columns_values(s->columns, (size_t)c->resident);
         return SKY_OK;
     }
+    for (size_t i = 0; i < s->n_infos; i++)
+        names[i] = s->infos[i].name;
     const char *near = sky_nearest(name, names, s->n_infos);
     return sky_fail(e, SKY_EINVAL, "sweep '%s' has no column '%.60s'%s%s%s", s->name, name,
                     near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");

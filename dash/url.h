@@ -4,7 +4,7 @@
 
 #include "dash/http.h"
 
-enum { SKY__PATH_PARTS_MAX = 6, SKY__PATH_BYTES_MAX = 512, SKY__LIST_MAX = 256 };
+enum { SKY__PATH_PARTS_MAX = 8, SKY__PATH_BYTES_MAX = 512, SKY__LIST_MAX = 256 };
 
 /* "/api/v1/sweeps/x" -> "api", "v1", "sweeps", "x". False: too long, too many parts, an empty part or
  * a dot segment. A trailing slash is allowed. */
