@@ -89,6 +89,7 @@ const cli_command *const cli_commands[] = {
     &cli_sweeps_command,
     &cli_failures_command,
     &cli_sql_command,
+    &cli_dash_command,
     &cli_tag_command,
     &cli_delete_command,
     &cli_merge_command,
