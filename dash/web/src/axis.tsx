@@ -77,11 +77,26 @@ export interface Box {
   height: number;
 }
 
-// Hairlines, ticks and titles around a plot. Colours come from the style sheet through classes, and from
-// attributes where the figure is exported.
+const ticksIn = (box: Box, x: Scale, y: Scale) => ({
+  tx: ticksOf(x, Math.max(2, Math.floor(box.width / (x.texts?.length ? 110 : 90)))),
+  ty: ticksOf(y, Math.max(2, Math.floor(box.height / 56))),
+});
+
+// Hairlines: they lie below the points.
+export function GridLines({ box, x, y }: { box: Box; x: Scale; y: Scale }) {
+  const { tx, ty } = ticksIn(box, x, y);
+  const { left, top, width, height } = box;
+  return (
+    <g>
+      {ty.ticks.map((t) => <line key={`y${t.at.toFixed(6)}`} class="rule" x1={left} x2={left + width} y1={top + (1 - t.at) * height} y2={top + (1 - t.at) * height} />)}
+      {tx.ticks.map((t) => <line key={`x${t.at.toFixed(6)}`} class="rule" x1={left + t.at * width} x2={left + t.at * width} y1={top} y2={top + height} />)}
+    </g>
+  );
+}
+
+// Ticks and titles around a plot.
 export function Axes({ box, x, y, xgoal, ygoal, small }: { box: Box; x: Scale; y: Scale; xgoal?: string; ygoal?: string; small?: boolean }) {
-  const tx = ticksOf(x, Math.max(2, Math.floor(box.width / (x.texts?.length ? 110 : 90))));
-  const ty = ticksOf(y, Math.max(2, Math.floor(box.height / 56)));
+  const { tx, ty } = ticksIn(box, x, y);
   const { left, top, width, height } = box;
   const arrow = (goal: string | undefined, lower: string, higher: string) =>
     goal === 'min' ? `  ${lower} lower is better` : goal === 'max' ? `  ${higher} higher is better` : '';
@@ -90,19 +105,13 @@ export function Axes({ box, x, y, xgoal, ygoal, small }: { box: Box; x: Scale; y
       {ty.ticks.map((t) => {
         const at = top + (1 - t.at) * height;
         return (
-          <g key={`y${t.label}${t.at.toFixed(6)}`}>
-            <line class="rule" x1={left} x2={left + width} y1={at} y2={at} />
-            <text class="tick" x={left - 8} y={at + 4} text-anchor="end">{t.label}</text>
-          </g>
+          <text key={`y${t.label}${t.at.toFixed(6)}`} class="tick" x={left - 8} y={at + 4} text-anchor="end">{t.label}</text>
         );
       })}
       {tx.ticks.map((t) => {
         const at = left + t.at * width;
         return (
-          <g key={`x${t.label}${t.at.toFixed(6)}`}>
-            <line class="rule" x1={at} x2={at} y1={top} y2={top + height} />
-            <text class="tick" x={at} y={top + height + 18} text-anchor="middle">{t.label}</text>
-          </g>
+          <text key={`x${t.label}${t.at.toFixed(6)}`} class="tick" x={at} y={top + height + 18} text-anchor="middle">{t.label}</text>
         );
       })}
       <line class="base" x1={left} x2={left + width} y1={top + height} y2={top + height} />

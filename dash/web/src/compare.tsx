@@ -1,7 +1,7 @@
 // Fronts of several sweeps over the same two columns, with one reference point.
 import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
-import { Axes, fraction, niceEnds, type Box, type Scale } from './axis';
+import { Axes, GridLines, fraction, niceEnds, type Box, type Scale } from './axis';
 import { getJson, num, sweepUrl, type Comparison, type Schema } from './client';
 import { group, percent, plain } from './format';
 import { stairs } from './frontmarks';
@@ -80,6 +80,7 @@ function Fronts({ v, units }: { v: Comparison; units: [string, string][] }) {
       <div class="scatter" ref={ref} style={{ height: `${height}px` }}>
         {width > 0 && (
           <svg class="figure over" width={width} height={height} role="img" aria-label={`Fronts of ${v.sweeps.map((w) => w.name).join(', ')}`}>
+            <GridLines box={box} x={x} y={y} />
             <Axes box={box} x={x} y={y} xgoal={v.objectives[0].goal} ygoal={v.objectives[1].goal} />
             {v.sweeps.map((w, k) => {
               const points = w.trials.map((trial, i) => ({ trial, on: w.on_joint[i], at: [box.left + fraction(x, num(w.values[2 * i])) * box.width, box.top + (1 - fraction(y, num(w.values[2 * i + 1]))) * box.height] as const }))

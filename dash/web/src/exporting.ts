@@ -69,8 +69,7 @@ const KEPT = ['fill', 'stroke', 'stroke-width', 'stroke-dasharray', 'opacity', '
 
 // The figure without the style sheet: what it says is written into each element.
 function standalone(plot: HTMLElement): { text: string; width: number; height: number } | null {
-  const svgs = [...plot.querySelectorAll<SVGSVGElement>('svg.figure')];
-  if (!svgs.length) return null;
+  if (!plot.querySelector('svg.figure')) return null;
   const outer = plot.getBoundingClientRect();
   const ns = 'http://www.w3.org/2000/svg';
   const out = document.createElementNS(ns, 'svg');
@@ -82,18 +81,18 @@ function standalone(plot: HTMLElement): { text: string; width: number; height: n
   const { width, height } = outer;
   for (const [k, v] of Object.entries({ xmlns: ns, width, height, viewBox: `0 0 ${width} ${height}`, 'font-family': 'Inter, Helvetica, Arial, sans-serif' }))
     out.setAttribute(k, String(v));
-  for (const canvas of plot.querySelectorAll('canvas')) {
-    const r = canvas.getBoundingClientRect();
-    const image = document.createElementNS(ns, 'image');
-    for (const [k, v] of Object.entries({ x: r.left - outer.left, y: r.top - outer.top, width: r.width, height: r.height, href: canvas.toDataURL('image/png') }))
-      image.setAttribute(k, String(v));
-    out.append(image);
-  }
-  for (const svg of svgs) {
-    const r = svg.getBoundingClientRect();
+  for (const layer of plot.querySelectorAll<SVGSVGElement | HTMLCanvasElement>('svg.figure, canvas')) {
+    const r = layer.getBoundingClientRect();
+    if (layer instanceof HTMLCanvasElement) {
+      const image = document.createElementNS(ns, 'image');
+      for (const [k, v] of Object.entries({ x: r.left - outer.left, y: r.top - outer.top, width: r.width, height: r.height, href: layer.toDataURL('image/png') }))
+        image.setAttribute(k, String(v));
+      out.append(image);
+      continue;
+    }
     const g = document.createElementNS(ns, 'g');
     g.setAttribute('transform', `translate(${r.left - outer.left},${r.top - outer.top})`);
-    for (const child of svg.children) g.append(inlined(child));
+    for (const child of layer.children) g.append(inlined(child));
     out.append(g);
   }
   return { text: new XMLSerializer().serializeToString(out), width, height };

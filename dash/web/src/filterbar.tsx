@@ -31,7 +31,9 @@ export function FilterBar() {
           title={s.schema.value.constraints.join(' and ')} />
       )}
       <p class="count" role="status" aria-live="polite" data-testid="count">
-        {s.truncated.value ? (
+        {s.loading.value ? (
+          <>reading {group(s.summary.value?.recorded ?? 0)} rows…</>
+        ) : s.truncated.value ? (
           <>{group(c.total)} rows: more than the {group(s.ROWS_MAX)} that a page holds, so the server&rsquo;s density is shown</>
         ) : any ? (
           <><strong>{group(c.selected)}</strong> of {group(c.shown)} selected</>

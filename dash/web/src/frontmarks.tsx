@@ -25,7 +25,17 @@ export function frontPoints(x: string, y: string): FrontPoint[] {
 
 const MARKS_MAX = 400; // circles; the line has every point
 
-export function FrontMarks({ id, box, x, y, xgoal, small }: { id: string; box: Box; x: Scale; y: Scale; xgoal: 'min' | 'max'; small?: boolean }) {
+interface Props {
+  id: string;
+  box: Box;
+  x: Scale;
+  y: Scale;
+  xgoal: 'min' | 'max';
+  ygoal: 'min' | 'max';
+  small?: boolean;
+}
+
+export function FrontMarks({ id, box, x, y, xgoal, ygoal, small }: Props) {
   const f = front.value;
   const points = frontPoints(x.column, y.column);
   if (!f || !points.length) return null;
@@ -47,7 +57,7 @@ export function FrontMarks({ id, box, x, y, xgoal, small }: { id: string; box: B
       {knee && (
         <g class="knee" transform={`translate(${knee.at[0].toFixed(1)},${knee.at[1].toFixed(1)})`}>
           <path d="M0,-7L7,0L0,7L-7,0Z" />
-          {!small && <text x={11} y={-9}>knee</text>}
+          {!small && <text x={xgoal === 'min' ? -11 : 11} y={ygoal === 'min' ? 17 : -9} text-anchor={xgoal === 'min' ? 'end' : 'start'}>knee</text>}
         </g>
       )}
       {placed.filter((v) => v.p.trial === chosen).map(({ at }) => <circle key="chosen" class="chosen" cx={at[0]} cy={at[1]} r={9} />)}

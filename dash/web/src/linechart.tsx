@@ -1,6 +1,6 @@
 // A small chart of lines: curves, growth, rates. Drawn as SVG, so it is exported as it is seen.
 import { useMemo } from 'preact/hooks';
-import { Axes, niceEnds, toScaled, type Scale } from './axis';
+import { Axes, GridLines, niceEnds, toScaled, type Scale } from './axis';
 import { useWidth } from './ui';
 
 export interface Series {
@@ -44,6 +44,7 @@ export function LineChart({ label, series, x, y, height = 200 }: Props) {
     <div ref={ref} class="linechart">
       {width > 0 && (
         <svg class="figure" width={width} height={height} role="img" aria-label={label}>
+          <GridLines box={box} x={sx} y={sy} />
           <Axes box={box} x={sx} y={sy} small />
           {series.map((s, k) => {
             const every = Math.max(1, Math.floor(s.x.length / MARKS_MAX));

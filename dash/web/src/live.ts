@@ -19,7 +19,10 @@ export function followLive(): () => void {
 export const connected = signal(false);
 export const problem = signal('');
 
-async function reread() {
+let reading: Promise<void> | null = null;
+const reread = () => (reading ??= readList().finally(() => (reading = null)));
+
+async function readList() {
   sweeps.value = (await getJson<{ sweeps: SweepSummary[] }>('/api/v1/sweeps')).sweeps;
 }
 

@@ -15,7 +15,7 @@ import { Empty, Notice, Segmented, Select, Toggle, TrialLink } from './ui';
 
 export const columnOptions = (numericOnly: boolean, none?: string) => {
   const names: Record<string, string> = { param: 'Parameters', metric: 'Metrics', derived: 'Derived', system: 'Of the run' };
-  const list = (numericOnly ? s.numeric.value : s.plottable.value).map((c) => ({ value: c.name, text: c.unit ? `${c.name}, ${c.unit}` : c.name, group: names[c.role] ?? 'Others' }));
+  const list = (numericOnly ? s.numeric.value : s.plottable.value).map((c) => ({ value: c.name, text: c.unit && c.unit !== c.name ? `${c.name}, ${c.unit}` : c.name, group: names[c.role] ?? 'Others' }));
   return none ? [{ value: '', text: none, group: '' }, ...list] : list;
 };
 
@@ -59,7 +59,7 @@ export function Pareto() {
   );
 }
 
-const plotHeight = () => (innerWidth < 640 ? Math.min(440, Math.max(340, innerWidth * 0.98)) : Math.min(620, Math.max(420, innerHeight - 330)));
+const plotHeight = () => (innerWidth < 640 ? Math.min(440, Math.max(340, innerWidth * 0.98)) : Math.min(620, Math.max(420, innerHeight - 390)));
 const tableHeight = () => (innerWidth < 640 ? 360 : 330);
 
 function AxisControls() {

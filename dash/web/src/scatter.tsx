@@ -1,7 +1,7 @@
 // The scatter plot of two columns: points or their density below, the front, brushes and the cursor above.
 import { effect, useSignal } from '@preact/signals';
 import { useEffect, useLayoutEffect, useMemo, useRef } from 'preact/hooks';
-import { Axes, fraction, fromScaled, niceEnds, toScaled, type Box, type Scale } from './axis';
+import { Axes, GridLines, fraction, fromScaled, niceEnds, toScaled, type Box, type Scale } from './axis';
 import { ask } from './engine';
 import type { Extent, Lasso } from './engine/messages';
 import { withUnit } from './format';
@@ -117,9 +117,9 @@ export function Scatter(p: Props) {
         void [s.version.value, route.value.query.get('zoom')];
         const now = props.current;
         void ask('extent', { columns: [now.x, now.y] }).then((answer) => {
-          if (!answer[now.x] || !answer[now.y] || now !== props.current) return;
+          if (!answer[now.x] || !answer[now.y] || view.look?.x !== now.x || view.look?.y !== now.y) return;
           extents.value = answer;
-          const ends = zoomOf(now) ?? wholeEnds(now, answer);
+          const ends = zoomOf(props.current) ?? wholeEnds(props.current, answer);
           if (ends && !drag.value) view.ends = ends;
           view.paintSoon();
           tick.value++;
@@ -137,11 +137,12 @@ export function Scatter(p: Props) {
     <div class={`scatter ${p.small ? 'small' : ''}`} ref={ref} style={{ height: `${p.height}px` }}>
       {width > 0 && (
         <>
+          <svg class="figure over" width={width} height={p.height} aria-hidden="true"><GridLines box={box} x={sx} y={sy} /></svg>
           <canvas ref={canvas} aria-hidden="true" class="dots"
             style={{ left: `${box.left}px`, top: `${box.top}px`, width: `${box.width}px`, height: `${box.height}px` }} />
           <svg class="figure over" width={width} height={p.height} aria-hidden="true">
             <Axes box={box} x={sx} y={sy} xgoal={p.xgoal} ygoal={p.ygoal} small={p.small} />
-            {(ends || view.picture) && <FrontMarks id={p.id} box={box} x={sx} y={sy} xgoal={p.xgoal ?? 'min'} small={p.small} />}
+            {(ends || view.picture) && <FrontMarks id={p.id} box={box} x={sx} y={sy} xgoal={p.xgoal ?? 'min'} ygoal={p.ygoal ?? 'min'} small={p.small} />}
             <FilterShapes box={box} x={sx} y={sy} />
             {drag.value && <DragShape box={box} drag={drag.value} />}
           </svg>

@@ -17,6 +17,8 @@ export const filterError = signal('');
 export const front = signal<Front | null>(null);
 export const frontError = signal('');
 export const truncated = signal(false); // the sweep has more rows than a page holds
+// The server reads a large sweep from its file when somebody first looks at it.
+export const loading = computed(() => counts.value.total === 0 && (summary.value?.recorded ?? 0) > 0 && !loadError.value);
 export const gpuName = signal('');
 
 export const summary = computed(() => sweeps.value?.find((s) => s.name === name.value) ?? null);
@@ -82,7 +84,7 @@ async function load(sweep: string) {
     const s = await getJson<Schema>(sweepUrl(sweep));
     if (opened !== sweep) return;
     schema.value = s;
-    refresh();
+    setTimeout(refresh, 20); // the views say first which columns they want
   } catch (e) {
     if (opened === sweep) loadError.value = (e as Error).message;
   }
