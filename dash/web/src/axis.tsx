@@ -9,6 +9,7 @@ export interface Scale {
   texts?: string[];
   lo: number; // on a log axis the logarithms of the ends
   hi: number;
+  only?: number; // the one value that there is, where an axis shows nothing else
 }
 
 export const toScaled = (s: { log: boolean }, v: number) => (s.log ? Math.log10(v) : v);
@@ -42,6 +43,7 @@ export function ticksOf(s: Scale, room: number): { ticks: Tick[]; title: string 
     const ticks = s.texts.map((label, i) => ({ at: at(i), label: label.length > 16 ? `${label.slice(0, 15)}…` : label }));
     return { ticks: ticks.filter((t, i) => i % every === 0 && t.at >= 0 && t.at <= 1), title: s.column };
   }
+  if (s.only !== undefined) return { ticks: [{ at: 0.5, label: plain(s.only, 5) }], title: axisTitle(s.column, s.unit, [1, '']) };
   if (s.log) {
     const lo = 10 ** s.lo;
     const hi = 10 ** s.hi;
@@ -79,7 +81,7 @@ export interface Box {
 
 const ticksIn = (box: Box, x: Scale, y: Scale) => ({
   tx: ticksOf(x, Math.max(2, Math.floor(box.width / (x.texts?.length ? 110 : 90)))),
-  ty: ticksOf(y, Math.max(2, Math.floor(box.height / 56))),
+  ty: ticksOf(y, Math.max(2, Math.floor(box.height / 46))),
 });
 
 // Hairlines: they lie below the points.

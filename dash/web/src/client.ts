@@ -195,6 +195,11 @@ export interface Comparison {
   }[];
 }
 
+export interface Summary {
+  rows: number;
+  columns: { name: string; n: number; min: Num; max: Num; choices: (string | number)[] | null }[];
+}
+
 export interface Rows {
   total: number;
   offset: number;

@@ -105,7 +105,7 @@ function Figures({ v }: { v: Comparison }) {
   return (
     <div class="scroll-x" tabIndex={0} role="region" aria-label="Figures of the fronts">
       <table class="list">
-        <thead><tr><th scope="col">sweep</th><th scope="col" class="number">trials</th><th scope="col" class="number">front</th><th scope="col" class="number">on the joint front</th><th scope="col" class="number">hypervolume</th>{v.sweeps.map((w) => <th scope="col" class="number" key={w.name}>dominates of {w.name}</th>)}</tr></thead>
+        <thead><tr><th scope="col">sweep</th><th scope="col" class="number">trials</th><th scope="col" class="number">front</th><th scope="col" class="number">on the joint front</th><th scope="col" class="number">hypervolume</th>{v.sweeps.map((w) => <th scope="col" class="number" key={w.name}>of {w.name} dominated</th>)}</tr></thead>
         <tbody>
           {v.sweeps.map((w, k) => (
             <tr key={w.name}>

@@ -47,7 +47,7 @@ export function axisPrefix(lo: number, hi: number, unit: string): [number, strin
 
 // What an axis says: 'energy_j, mJ'. Without a unit a prefix is a power of ten.
 export function axisTitle(name: string, unit: string, [factor, prefix]: [number, string]): string {
-  if (unit && unit !== name) return `${name}, ${prefix}${unit}`;
+  if (unit) return unit === name && !prefix ? name : `${name}, ${prefix}${unit}`;
   return prefix ? `${name}, ×${factor >= 1 ? group(factor) : factor}` : name;
 }
 

@@ -28,7 +28,7 @@ export function Importance() {
         const answer = await getJson<Shares>(sweepUrl(s.name.value, `/importance?${new URLSearchParams({ metric })}`));
         if (gone) return;
         const list: Slice[] = [];
-        for (const p of answer.parameters.slice(0, SLICES_MAX)) {
+        for (const p of answer.parameters.filter((v) => !s.constant.value.has(v.name)).slice(0, SLICES_MAX)) {
           const query = new URLSearchParams({ x: p.name, y: metric, bins: '24' });
           if (feasible) query.set('feasible', '1');
           list.push(await getJson<Slice>(sweepUrl(s.name.value, `/slice?${query}`)));
@@ -46,7 +46,7 @@ export function Importance() {
       gone = true;
       clearTimeout(timer);
     };
-  }, [metric, s.name.value, s.schema.value, feasible, Math.floor(Math.log2(rows + 1) * 8)]);
+  }, [metric, s.name.value, s.schema.value, s.constant.value, feasible, Math.floor(Math.log2(rows + 1) * 8)]);
   const shown = shares.value;
   if (!metric) return <Empty title="This sweep has no metric." />;
   const most = Math.max(1e-9, ...(shown?.parameters ?? []).map((p) => p.share));
@@ -62,7 +62,7 @@ export function Importance() {
           <h2>What explains {metric}</h2>
           <p class="hint">The share of its variance that each parameter explains alone (ω², one-way, over {group(shown.n)} trials). What parameters explain only together is not in it.</p>
           <ol class="shares">
-            {shown.parameters.map((p) => (
+            {shown.parameters.filter((p) => !s.constant.value.has(p.name)).map((p) => (
               <li key={p.name}>
                 <span class="share-name">{p.name}</span>
                 <span class="share-bar"><span style={{ width: `${(100 * p.share) / most}%` }} /></span>

@@ -20,7 +20,7 @@ function chosenAxes(): string[] {
   const asked = q('axes')?.split(',').filter((n) => all.some((c) => c.name === n));
   if (asked?.length) return asked.slice(0, AXES_MAX);
   const objectives = (s.schema.value?.objectives ?? []).map((o) => o.name);
-  const params = all.filter((c) => c.role === 'param').map((c) => c.name);
+  const params = all.filter((c) => c.role === 'param' && !s.constant.value.has(c.name)).map((c) => c.name);
   const others = all.filter((c) => c.role === 'metric' || c.role === 'derived').map((c) => c.name);
   return [...new Set([...params.slice(0, 7), ...objectives, ...(objectives.length ? [] : others)])].slice(0, 10);
 }
@@ -42,7 +42,7 @@ export function Parallel() {
     const e = extents.value[name];
     const log = logs.has(name) && !e?.texts && (e?.positive ?? Infinity) < Infinity;
     const [lo, hi] = e ? ends(e, log) : [0, 1];
-    return { column: name, unit: s.column(name)?.unit ?? '', log, texts: e?.texts, lo, hi };
+    return { column: name, unit: s.column(name)?.unit ?? '', log, texts: e?.texts, lo, hi, only: e && e.lo === e.hi && !e.texts ? e.lo : undefined };
   };
   const draw = useMemo(() => latest(async () => {
     const c = canvas.current;
@@ -101,7 +101,7 @@ export function Parallel() {
             </svg>
           </div>
         </div>
-        <figcaption><p class="summary">{said.value.lines ? `${group(said.value.drawn)} trials, a line each.` : `${group(said.value.drawn)} trials, drawn as bands of counts; lines from ${group(5000)} down.`}</p></figcaption>
+        <figcaption><p class="summary">{said.value.lines ? `${group(said.value.drawn)} trials, a line each.` : `${group(said.value.drawn)} trials, drawn as bands of counts; lines from ${group(8000)} down.`}</p></figcaption>
       </figure>
       <Ranges names={names} extents={extents.value} />
       <section class="below" aria-label="Trials"><Table height={330} id="parallel-table" /></section>

@@ -26,6 +26,7 @@ export function Pareto() {
   const tool = (q('tool') ?? 'brush') as Tool;
   const objectives = s.schema.value!.objectives.filter((o) => s.column(o.name)?.resident);
   const matrix = q('matrix') === '1' && objectives.length > 2;
+  const logs = (q('mlog') ?? '').split(',').filter(Boolean);
   const none = s.counts.value.rows === 0 && (s.summary.value?.recorded ?? 0) === 0;
   return (
     <div class="pareto">
@@ -35,11 +36,13 @@ export function Pareto() {
             options={[{ value: 'brush', text: 'Brush' }, { value: 'lasso', text: 'Lasso' }, { value: 'pan', text: 'Pan' }]} />}
           {q('zoom') && <button type="button" onClick={() => setQuery({ zoom: null }, true)}>Show all</button>}
           {objectives.length > 2 && <Toggle label="matrix of objectives" on={matrix} onChange={(on) => setQuery({ matrix: on ? '1' : null, zoom: null }, true)} />}
+          {matrix && objectives.map((o) => <Toggle key={o.name} label={`log ${o.name}`} on={logs.includes(o.name)}
+            onChange={(on) => setQuery({ mlog: (on ? [...logs, o.name] : logs.filter((n) => n !== o.name)).join(',') })} />)}
           <Toggle label="dominated" on={q('dominated') !== '0'} onChange={(on) => setQuery({ dominated: on ? null : '0' })} title="Show the trials that are not on the front" />
         </div>
         {none ? <Empty title="No trial is recorded yet."><p>Points appear here as soon as workers return them.</p></Empty> : (
           <figure data-figure="scatter">
-            {matrix ? <Matrix names={objectives.map((o) => o.name)} /> : (
+            {matrix ? <Matrix names={objectives.map((o) => o.name)} logs={logs} /> : (
               <Scatter key="main" id="main" {...a} tool={tool} height={plotHeight()} onLegend={(l) => (legend.value = l)} />
             )}
             <figcaption>
@@ -197,14 +200,14 @@ function Growth() {
 }
 
 // Each pair of the objectives; the front is of all of them together.
-function Matrix({ names }: { names: string[] }) {
+function Matrix({ names, logs }: { names: string[]; logs: string[] }) {
   const list = names.slice(0, 5);
   const pairs = list.flatMap((y, i) => list.slice(0, i).map((x) => [x, y] as const));
   const columns = innerWidth < 640 ? 1 : pairs.length > 4 ? 3 : Math.min(pairs.length, innerWidth > 1250 ? 3 : 2);
   return (
     <div class="matrix" style={{ gridTemplateColumns: `repeat(${columns}, minmax(0, 1fr))` }}>
       {pairs.map(([x, y]) => (
-        <Scatter key={`${x}/${y}`} id={`m-${list.indexOf(x)}-${list.indexOf(y)}`} small x={x} y={y} xlog={false} ylog={false} xgoal={s.goalOf(x)} ygoal={s.goalOf(y)}
+        <Scatter key={`${x}/${y}`} id={`m-${list.indexOf(x)}-${list.indexOf(y)}`} small x={x} y={y} xlog={logs.includes(x)} ylog={logs.includes(y)} xgoal={s.goalOf(x)} ygoal={s.goalOf(y)}
           colour={s.axes.value!.colour} colourLog={s.axes.value!.colourLog} size="" tool="brush" height={280} />
       ))}
     </div>

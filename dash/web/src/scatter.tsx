@@ -4,7 +4,7 @@ import { useEffect, useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 import { Axes, GridLines, fraction, fromScaled, niceEnds, toScaled, type Box, type Scale } from './axis';
 import { ask } from './engine';
 import type { Extent, Lasso } from './engine/messages';
-import { withUnit } from './format';
+import { group, withUnit } from './format';
 import { dark } from './looks';
 import { PlotView, type Ends, type Look } from './plotview';
 import { filter, lassoText, q, rangeText, route, setQuery, short } from './route';
@@ -137,11 +137,12 @@ export function Scatter(p: Props) {
     <div class={`scatter ${p.small ? 'small' : ''}`} ref={ref} style={{ height: `${p.height}px` }}>
       {width > 0 && (
         <>
-          <svg class="figure over" width={width} height={p.height} aria-hidden="true"><GridLines box={box} x={sx} y={sy} /></svg>
+          <svg class="figure over" width={width} height={p.height} aria-hidden="true">{(ends || view.picture) && <GridLines box={box} x={sx} y={sy} />}</svg>
+          {!ends && !view.picture && <p class="waiting">{s.loading.value ? `Reading ${group(s.summary.value?.recorded ?? 0)} rows…` : ''}</p>}
           <canvas ref={canvas} aria-hidden="true" class="dots"
             style={{ left: `${box.left}px`, top: `${box.top}px`, width: `${box.width}px`, height: `${box.height}px` }} />
           <svg class="figure over" width={width} height={p.height} aria-hidden="true">
-            <Axes box={box} x={sx} y={sy} xgoal={p.xgoal} ygoal={p.ygoal} small={p.small} />
+            {(ends || view.picture) && <Axes box={box} x={sx} y={sy} xgoal={p.xgoal} ygoal={p.ygoal} small={p.small} />}
             {(ends || view.picture) && <FrontMarks id={p.id} box={box} x={sx} y={sy} xgoal={p.xgoal ?? 'min'} ygoal={p.ygoal ?? 'min'} small={p.small} />}
             <FilterShapes box={box} x={sx} y={sy} />
             {drag.value && <DragShape box={box} drag={drag.value} />}

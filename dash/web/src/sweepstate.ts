@@ -1,6 +1,6 @@
 // One sweep as the page looks at it: its schema, the worker's columns, the selection, the front.
 import { batch, computed, effect, signal } from '@preact/signals';
-import { getJson, sweepUrl, type ColumnInfo, type Front, type Goal, type Schema } from './client';
+import { getJson, sweepUrl, type ColumnInfo, type Front, type Goal, type Schema, type Summary } from './client';
 import { ask, latest } from './engine';
 import type { Counts } from './engine/messages';
 import { sweeps } from './live';
@@ -19,6 +19,8 @@ export const frontError = signal('');
 export const truncated = signal(false); // the sweep has more rows than a page holds
 // The server reads a large sweep from its file when somebody first looks at it.
 export const loading = computed(() => counts.value.total === 0 && (summary.value?.recorded ?? 0) > 0 && !loadError.value);
+// Columns with one value only: nothing is to be seen along them.
+export const constant = signal<Set<string>>(new Set());
 export const gpuName = signal('');
 
 export const summary = computed(() => sweeps.value?.find((s) => s.name === name.value) ?? null);
@@ -73,6 +75,7 @@ async function load(sweep: string) {
   opened = sweep;
   batch(() => {
     schema.value = front.value = null;
+    constant.value = new Set();
     loadError.value = filterError.value = frontError.value = '';
     counts.value = { rows: 0, total: 0, shown: 0, selected: 0, ms: 0 };
     truncated.value = false;
@@ -85,6 +88,9 @@ async function load(sweep: string) {
     if (opened !== sweep) return;
     schema.value = s;
     setTimeout(refresh, 20); // the views say first which columns they want
+    const summed = await getJson<Summary>(sweepUrl(sweep, '/summary'));
+    if (opened !== sweep || summed.rows < 2) return;
+    constant.value = new Set(summed.columns.filter((c) => (c.choices ? c.choices.length < 2 : c.min === c.max)).map((c) => c.name));
   } catch (e) {
     if (opened === sweep) loadError.value = (e as Error).message;
   }

@@ -123,8 +123,9 @@ export function Table({ height, id }: { height: number; id: string }) {
     }
   };
   const sortBy = (name: string) => setQuery({ sort: sort.column !== name ? name : sort.descending ? null : `-${name}` }, true);
-  const widths = columns.map((c) => `${c.type === 'text' ? 'minmax(9rem, 1.3fr)' : `minmax(${Math.max(7.5, c.name.length * 0.56 + 2.6)}rem, 1fr)`}`);
-  const grid = `6.5rem ${widths.join(' ')}`;
+  const rem = columns.map((c) => Math.max(c.type === 'text' ? 8 : 6.5, (c.name.length + (c.unit ? c.unit.length + 1 : 0)) * 0.52 + 1.8));
+  const grid = `6rem ${rem.map((w) => `minmax(${w.toFixed(1)}rem, ${w.toFixed(1)}fr)`).join(' ')}`;
+  const least = `${(6 + rem.reduce((a, b) => a + b, 0)).toFixed(1)}rem`;
   const chosen = Number(q('trial') ?? NaN);
   void filled.value;
   // Beyond the bounded height the rows are placed where the scroll is, not where they would be.
@@ -151,13 +152,13 @@ export function Table({ height, id }: { height: number; id: string }) {
       <div class="grid" role="grid" tabIndex={0} ref={scroller} onScroll={place} onKeyDown={key} style={{ height: `${height}px` }}
         aria-label={`Trials of ${s.name.value}`} aria-rowcount={n.value + 1} aria-colcount={columns.length + 1}
         aria-activedescendant={active.value >= 0 ? `${id}-row-${active.value}` : undefined}>
-        <div role="rowgroup" class="grid-head">
+        <div role="rowgroup" class="grid-head" style={{ minWidth: least }}>
           <div role="row" aria-rowindex={1} style={{ gridTemplateColumns: grid }}>
             {head('trial', '', 'the number of the trial', true, true)}
             {columns.map((c) => head(c.name, c.unit, c.doc, c.resident, c.type !== 'text'))}
           </div>
         </div>
-        <div role="rowgroup" class="grid-body" style={{ height: `${spacer}px` }}>
+        <div role="rowgroup" class="grid-body" style={{ height: `${spacer}px`, minWidth: least }}>
           {rows.value.trials.map((trial, k) => {
             const i = rows.value.from + k;
             const row = cache.get(trial);

@@ -1,7 +1,7 @@
 // A trial's page: what went in, what came out, and how to run it again.
 import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
-import { getJson, sweepUrl, type ColumnInfo, type Failure, type TrialPage } from './client';
+import { getJson, sweepUrl, type ColumnInfo, type Failure, type Rows, type TrialPage } from './client';
 import { bytes, duration, exact, when } from './format';
 import { LineChart } from './linechart';
 import { carried, href, route } from './route';
@@ -13,6 +13,7 @@ export function Trial() {
   const sweep = s.name.value;
   const page = useSignal<TrialPage | null>(null);
   const error = useSignal('');
+  const missing = useSignal(false);
   const known = s.summary.value?.recorded ?? 0;
   useEffect(() => {
     let gone = false;
@@ -26,25 +27,35 @@ export function Trial() {
         if (gone) return;
         page.value = null;
         error.value = e.message;
+        missing.value = e.status === 404;
       },
     );
     return () => {
       gone = true;
     };
-  }, [sweep, trial, page.value?.row ? 0 : known]);
+  }, [sweep, trial, page.value ? 0 : known]);
   const p = page.value;
   const columns = s.schema.value?.columns ?? [];
-  const n = Number(trial);
+  const neighbours = useSignal<{ before?: number; after?: number }>({});
+  useEffect(() => {
+    let gone = false;
+    neighbours.value = {};
+    if (!/^\d+$/.test(trial)) return;
+    const one = (where: string, order: string) => getJson<Rows>(sweepUrl(sweep, `/rows?${new URLSearchParams({ where, order, limit: '1', columns: 'trial' })}`)).then((r) => r.rows[0]?.trial as number | undefined);
+    Promise.all([one(`trial < ${trial}`, 'trial:desc'), one(`trial > ${trial}`, 'trial')]).then(([before, after]) => { if (!gone) neighbours.value = { before, after }; }, () => 0);
+    return () => { gone = true; };
+  }, [sweep, trial]);
+  const { before, after } = neighbours.value;
   const near = (t: number) => href(['sweeps', sweep, 'trials', String(t)], carried.value);
   return (
     <div class="trial">
       <nav class="trial-nav" aria-label="Neighbouring trials">
         <a href={href(['sweeps', sweep, 'front'], carried.value)}>← back to the front</a>
-        <span class="row">{n > 0 && <a href={near(n - 1)}>trial {n - 1}</a>}<a href={near(n + 1)}>trial {n + 1}</a></span>
+        <span class="row">{before !== undefined && <a href={near(before)}>‹ trial {before}</a>}{after !== undefined && <a href={near(after)}>trial {after} ›</a>}</span>
       </nav>
       <h2 tabIndex={-1}>Trial {trial}{p && p.point !== p.trial && <span class="muted"> of point {p.point}</span>}</h2>
-      {error.value && <Notice kind="bad">{error.value}</Notice>}
-      {p && !p.row && !p.failures.length && <Empty title="This trial is not recorded."><p>It may still be waiting, or <code>where</code> left it out.</p></Empty>}
+      {error.value && missing.value && <Empty title="This trial is not recorded."><p>It may still be waiting, or the sweep&rsquo;s <code>where</code> leaves it out.</p></Empty>}
+      {error.value && !missing.value && <Notice kind="bad">{error.value}</Notice>}
       {p && (
         <div class="trial-body">
           {p.row && <Values title="Parameters" row={p.row} columns={columns.filter((c) => c.role === 'param')} />}

@@ -19,7 +19,7 @@ export interface BandPicture {
   dark: boolean;
 }
 
-export const LINES_MAX = 5000;
+export const LINES_MAX = 8000;
 const CELLS = 64;
 const LEVELS = 12;
 
