@@ -133,7 +133,7 @@ static void on_timer(uv_timer_t *timer)
         sky__events_ping(d->events, d->http);
     const sky_http_request poll = {.path = "/"};
     if (!d->polling)
-        d->polling = sky__reader_ask(d->readers[SKY__QUICK], &poll, sky__api_poll);
+        d->polling = sky__reader_ask(d->readers[SKY__NEWS], &poll, sky__api_poll);
 }
 
 static void on_answered(void *arg, uint64_t id, sky_http_response *r)
@@ -267,7 +267,7 @@ static void ask_metrics(sky_dash *d, const sky_http_request *r)
     sky_http_request with = *r;
     with.args = &live;
     with.n_args = 1;
-    if (!sky__reader_ask(d->readers[SKY__QUICK], &with, sky__api_metrics))
+    if (!sky__reader_ask(d->readers[SKY__NEWS], &with, sky__api_metrics))
         refuse(d, r->id, 503, "too many requests wait: try again");
     sky_buf_free(&b);
 }
