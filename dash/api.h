@@ -1,11 +1,11 @@
-/* What each address under /api/v1 answers. Handlers run on a reader's thread (dash/reader.h); the
+/* What each address under /api/v1 answers. Handlers run on a reader's thread (dash/readthread.h); the
  * addresses, arguments and answers are in dash/openapi.json, which a test holds against this. */
 #ifndef SKY_DASH_API_H
 #define SKY_DASH_API_H
 
 #include "base/arena.h"
 #include "base/buf.h"
-#include "dash/reader.h"
+#include "dash/readthread.h"
 #include "dash/resident.h"
 
 enum {
