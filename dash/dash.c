@@ -39,6 +39,8 @@ static const char *const page_headers[] = {
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
     "connect-src 'self'; worker-src 'self'; font-src 'self'; manifest-src 'self'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'",
+    "vary:",
+    "Accept-Encoding",
     "x-content-type-options:",
     "nosniff",
     "x-frame-options:",
@@ -83,16 +85,18 @@ static void serve_asset(sky_dash *d, const sky_http_request *r)
     const bool gzip = strstr(r->accept_encoding, "gzip");
     const unsigned char *data = gzip ? a->gzip : a->data, *end = gzip ? a->gzip_end : a->data_end;
     const bool hashed = strncmp(a->path, "/assets/", 8) == 0;
+    char etag[32]; /* packed and plain are two representations */
+    snprintf(etag, sizeof etag, "\"%s%s\"", a->hash, gzip ? "z" : "");
     sky_http_response out = {
         .status = 200,
         .type = a->type,
         .encoding = gzip ? "gzip" : NULL,
-        .etag = a->etag,
+        .etag = etag,
         .cache = hashed ? "public, max-age=31536000, immutable" : "no-cache",
         .fixed_body = data,
         .len = (size_t)(end - data),
     };
-    if (r->if_none_match[0] && strcmp(r->if_none_match, a->etag) == 0) {
+    if (r->if_none_match[0] && strcmp(r->if_none_match, etag) == 0) {
         out.status = 304;
         out.fixed_body = NULL;
         out.len = 0;

@@ -4,7 +4,8 @@
  * starts at once without. What it wants to be told, found by trial:
  *  - a connection's user data may be replaced between two requests of one connection, so it only
  *    holds a pointer, and both CLOSED_HTTP and HTTP_DROP_PROTOCOL end the request;
- *  - after lws_context_destroy() the loop must run once more for its handles to close;
+ *  - after lws_context_destroy() the loop must run for its handles to close, and then the function be
+ *    called again, or it keeps all its memory;
  *  - bytes to lws_write() need LWS_PRE bytes of room before them;
  *  - lws_http_mark_sse() is for HTTP/2 only, and complains on HTTP/1. */
 #include <assert.h>
@@ -560,18 +561,33 @@ sky_http_counts sky_http_count(const sky_http *h)
     return h->counts;
 }
 
-/* The library calls back for each connection while its handles close, after this returned. */
+/* The library calls back for each connection while its handles close, after this returned; on a loop
+ * that is not its own it frees the rest when it is asked a second time. */
+enum { CLOSE_MS = 20, CLOSE_TICKS_MIN = 3, CLOSE_TICKS_MAX = 100 };
+
+typedef struct closing {
+    uv_timer_t timer;
+    sky_http *h;
+    unsigned ticks;
+} closing;
+
 static void free_later(uv_handle_t *handle)
 {
-    sky_http *h = handle->data;
-    free(h->chunk);
-    free(h);
-    free(handle);
+    closing *k = (closing *)handle;
+    if (k->h->context)
+        lib.lws_context_destroy(k->h->context);
+    free(k->h->chunk);
+    free(k->h);
+    free(k);
 }
 
 static void wait_for_library(uv_timer_t *timer)
 {
-    uv_close((uv_handle_t *)timer, free_later);
+    closing *k = (closing *)timer;
+    k->ticks++;
+    if ((k->ticks >= CLOSE_TICKS_MIN && k->h->counts.connections == 0) ||
+        k->ticks == CLOSE_TICKS_MAX)
+        uv_close((uv_handle_t *)timer, free_later);
 }
 
 void sky_http_close(sky_http *h)
@@ -579,14 +595,13 @@ void sky_http_close(sky_http *h)
     if (!h)
         return;
     h->o.on_gone = NULL;
-    uv_loop_t *loop = h->o.loop;
     if (h->context)
         lib.lws_context_destroy(h->context);
-    uv_timer_t *timer = malloc(sizeof *timer);
-    if (!timer || uv_timer_init(loop, timer) != 0) {
-        free(timer);
+    closing *k = calloc(1, sizeof *k);
+    if (!k || uv_timer_init(h->o.loop, &k->timer) != 0) {
+        free(k);
         return; /* leaked on purpose: a callback may still come */
     }
-    timer->data = h;
-    uv_timer_start(timer, wait_for_library, 50, 0);
+    k->h = h;
+    uv_timer_start(&k->timer, wait_for_library, CLOSE_MS, CLOSE_MS);
 }

@@ -140,7 +140,7 @@ static int slow_and_quick(world *w)
     const int slow = dial(w, 4096, "/events"), quick = dial(w, 0, "/events");
     size_t got = 0;
     EXPECT(slow >= 0 && quick >= 0);
-    for (int i = 0; got < (size_t)64 << 20; i++) { /* more than any socket holds */
+    for (int i = 0; got < (size_t)24 << 20; i++) { /* more than any socket holds */
         const ssize_t n = recv(quick, bytes, sizeof bytes, 0);
         EXPECT(n > 0);
         got += (size_t)n;
