@@ -13,7 +13,9 @@
 #include "dash/page.h"
 
 enum {
-    EVENT_MS = 200,  /* five times a second is as often as a person can see */
+    EVENT_MS = 200, /* five times a second is as often as a person can see */
+    CROWD =
+        100, /* clients of events for each tick more between them: hundreds see them once a second */
     COUNT_TICKS = 5, /* the coordinator's counts: every second */
     PING_TICKS = 75, /* every 15 s a comment, so that a dead client is found */
     TOKEN_MIN = 16,
@@ -128,7 +130,8 @@ static void tell_counts(sky_dash *d)
 static void on_timer(uv_timer_t *timer)
 {
     sky_dash *d = timer->data;
-    if (sky__events_clients(d->events) == 0)
+    const size_t clients = sky__events_clients(d->events);
+    if (clients == 0)
         return;
     d->ticks++;
     if (d->source.counts && d->ticks % COUNT_TICKS == 0)
@@ -136,7 +139,7 @@ static void on_timer(uv_timer_t *timer)
     if (d->ticks % PING_TICKS == 0)
         sky__events_ping(d->events, d->http);
     const sky_http_request poll = {.path = "/"};
-    if (!d->polling)
+    if (!d->polling && d->ticks % (1 + clients / CROWD) == 0)
         d->polling = sky__reader_ask(d->readers[SKY__NEWS], &poll, sky__api_poll);
 }
 
