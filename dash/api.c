@@ -20,6 +20,8 @@ static const route sweep_routes[] = {
 
 static sky__handler sweep_route(const sky_http_request *r, const sky__path *p, sky__lane *lane)
 {
+    if (p->n <= 4)
+        *lane = SKY__NEWS;
     if (p->n == 3)
         return sky__api_sweeps;
     if (p->n == 4)

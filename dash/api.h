@@ -1,11 +1,11 @@
-/* What each address under /api/v1 answers. Handlers run on a reader's thread (dash/reader.h); the
+/* What each address under /api/v1 answers. Handlers run on a reader's thread (dash/readthread.h); the
  * addresses, arguments and answers are in dash/openapi.json, which a test holds against this. */
 #ifndef SKY_DASH_API_H
 #define SKY_DASH_API_H
 
 #include "base/arena.h"
 #include "base/buf.h"
-#include "dash/reader.h"
+#include "dash/readthread.h"
 #include "dash/resident.h"
 
 enum {
@@ -17,8 +17,9 @@ enum {
     SKY__EXPORT_BYTES_MAX = 1 << 30,
 };
 
-/* Which thread answers: for what the page draws, for what a person asks in SQL, for what takes long. */
-typedef enum sky__lane { SKY__QUICK, SKY__ASKED, SKY__BULK, SKY__LANES } sky__lane;
+/* Which thread answers: for what changes, for what the page draws, for what a person asks in SQL, for
+ * what takes long. */
+typedef enum sky__lane { SKY__NEWS, SKY__QUICK, SKY__ASKED, SKY__BULK, SKY__LANES } sky__lane;
 
 /* The handler of a request; NULL: there is no such address. */
 sky__handler sky__api_route(const sky_http_request *r, const sky__path *p, sky__lane *lane);

@@ -13,7 +13,9 @@
 #include "dash/page.h"
 
 enum {
-    EVENT_MS = 200,  /* five times a second is as often as a person can see */
+    EVENT_MS = 200, /* five times a second is as often as a person can see */
+    CROWD =
+        100, /* clients of events for each tick more between them: hundreds see them once a second */
     COUNT_TICKS = 5, /* the coordinator's counts: every second */
     PING_TICKS = 75, /* every 15 s a comment, so that a dead client is found */
     TOKEN_MIN = 16,
@@ -39,6 +41,8 @@ static const char *const page_headers[] = {
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
     "connect-src 'self'; worker-src 'self'; font-src 'self'; manifest-src 'self'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'",
+    "vary:",
+    "Accept-Encoding",
     "x-content-type-options:",
     "nosniff",
     "x-frame-options:",
@@ -83,16 +87,18 @@ static void serve_asset(sky_dash *d, const sky_http_request *r)
     const bool gzip = strstr(r->accept_encoding, "gzip");
     const unsigned char *data = gzip ? a->gzip : a->data, *end = gzip ? a->gzip_end : a->data_end;
     const bool hashed = strncmp(a->path, "/assets/", 8) == 0;
+    char etag[32]; /* packed and plain are two representations */
+    snprintf(etag, sizeof etag, "\"%s%s\"", a->hash, gzip ? "z" : "");
     sky_http_response out = {
         .status = 200,
         .type = a->type,
         .encoding = gzip ? "gzip" : NULL,
-        .etag = a->etag,
+        .etag = etag,
         .cache = hashed ? "public, max-age=31536000, immutable" : "no-cache",
         .fixed_body = data,
         .len = (size_t)(end - data),
     };
-    if (r->if_none_match[0] && strcmp(r->if_none_match, a->etag) == 0) {
+    if (r->if_none_match[0] && strcmp(r->if_none_match, etag) == 0) {
         out.status = 304;
         out.fixed_body = NULL;
         out.len = 0;
@@ -124,7 +130,8 @@ static void tell_counts(sky_dash *d)
 static void on_timer(uv_timer_t *timer)
 {
     sky_dash *d = timer->data;
-    if (sky__events_clients(d->events) == 0)
+    const size_t clients = sky__events_clients(d->events);
+    if (clients == 0)
         return;
     d->ticks++;
     if (d->source.counts && d->ticks % COUNT_TICKS == 0)
@@ -132,8 +139,8 @@ static void on_timer(uv_timer_t *timer)
     if (d->ticks % PING_TICKS == 0)
         sky__events_ping(d->events, d->http);
     const sky_http_request poll = {.path = "/"};
-    if (!d->polling)
-        d->polling = sky__reader_ask(d->readers[SKY__QUICK], &poll, sky__api_poll);
+    if (!d->polling && d->ticks % (1 + clients / CROWD) == 0)
+        d->polling = sky__reader_ask(d->readers[SKY__NEWS], &poll, sky__api_poll);
 }
 
 static void on_answered(void *arg, uint64_t id, sky_http_response *r)
@@ -267,7 +274,7 @@ static void ask_metrics(sky_dash *d, const sky_http_request *r)
     sky_http_request with = *r;
     with.args = &live;
     with.n_args = 1;
-    if (!sky__reader_ask(d->readers[SKY__QUICK], &with, sky__api_metrics))
+    if (!sky__reader_ask(d->readers[SKY__NEWS], &with, sky__api_metrics))
         refuse(d, r->id, 503, "too many requests wait: try again");
     sky_buf_free(&b);
 }

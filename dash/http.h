@@ -59,6 +59,10 @@ typedef struct sky_http_options {
     const char *address;      /* IPv4; NULL: any */
     uint16_t port;            /* 0: any free one */
     uint32_t connections_max; /* 0 = 1024; more are refused */
+    /* Bodies in memory that wait to be sent, all together; an answer beyond is a 503. 0 = 512 MiB: sixteen
+     * of the largest frames. */
+    size_t held_bytes_max;
+    uint32_t stall_s; /* a client that takes no byte of its answer for so long is dropped; 0 = 20 */
     const char *const
         *headers; /* "name:", "value", ... NULL: on every reply; borrowed for its life */
     /* Answers with sky_http_reply() or sky_http_stream(), now or later. */
@@ -82,6 +86,7 @@ void sky_http_stream_send(sky_http *h, uint64_t id, const char *bytes, size_t le
 typedef struct sky_http_counts {
     uint64_t requests, dropped, bytes_sent;
     uint32_t connections, streams;
+    size_t held_bytes;
 } sky_http_counts;
 sky_http_counts sky_http_count(const sky_http *h);
 

@@ -4,7 +4,8 @@
  * starts at once without. What it wants to be told, found by trial:
  *  - a connection's user data may be replaced between two requests of one connection, so it only
  *    holds a pointer, and both CLOSED_HTTP and HTTP_DROP_PROTOCOL end the request;
- *  - after lws_context_destroy() the loop must run once more for its handles to close;
+ *  - after lws_context_destroy() the loop must run for its handles to close, and then the function be
+ *    called again, or it keeps all its memory;
  *  - bytes to lws_write() need LWS_PRE bytes of room before them;
  *  - lws_http_mark_sse() is for HTTP/2 only, and complains on HTTP/1. */
 #include <assert.h>
@@ -21,6 +22,7 @@
 enum {
     CONNECTIONS_MAX = 1024,
     CHUNK_BYTES = 128 << 10,
+    HELD_MIB = 512,
     REPLY_S = 120, /* from a request to its answer: an export of everything takes its time */
     STALL_S = 20,  /* a client that takes no byte of its answer for so long is dropped */
     HEADER_S = 10, /* from a connection to its whole request */
@@ -90,6 +92,8 @@ static void end_request(conn *c)
 {
     if (c->state == STREAM)
         c->h->counts.streams--;
+    if (c->body)
+        c->h->counts.held_bytes -= c->len;
     free(c->body);
     free(c->type);
     if (c->fd >= 0)
@@ -130,6 +134,17 @@ void sky_http_reply(sky_http *h, uint64_t id, sky_http_response *r)
             close(r->fd);
         return;
     }
+    if (r->body && h->counts.held_bytes + r->len > h->o.held_bytes_max) {
+        static const char busy[] = "{\"error\":\"too many large answers wait: try again\"}\n";
+        free(r->body);
+        *r = (sky_http_response){.status = 503,
+                                 .type = "application/json",
+                                 .fixed_body = busy,
+                                 .len = sizeof busy - 1,
+                                 .close = true};
+    }
+    if (r->body)
+        h->counts.held_bytes += r->len;
     c->status = r->status;
     c->type = strdup(r->type ? r->type : "text/plain; charset=utf-8");
     c->body = r->body;
@@ -235,7 +250,7 @@ static int write_body(conn *c)
     c->h->counts.bytes_sent += n;
     if (last)
         return finish(c);
-    lib.lws_set_timeout(c->wsi, PENDING_TIMEOUT_HTTP_CONTENT, STALL_S);
+    lib.lws_set_timeout(c->wsi, PENDING_TIMEOUT_HTTP_CONTENT, (int)c->h->o.stall_s);
     lib.lws_callback_on_writable(c->wsi);
     return 0;
 }
@@ -272,7 +287,7 @@ static int writable(conn *c)
             return -1;
         if (c->len == 0 || c->head)
             return finish(c);
-        lib.lws_set_timeout(c->wsi, PENDING_TIMEOUT_HTTP_CONTENT, STALL_S);
+        lib.lws_set_timeout(c->wsi, PENDING_TIMEOUT_HTTP_CONTENT, (int)c->h->o.stall_s);
         lib.lws_callback_on_writable(c->wsi);
         return 0;
     case SENDING:
@@ -389,7 +404,6 @@ static conn *conn_of(struct lws *wsi, user *u)
     if (c->next)
         c->next->link = &c->next;
     h->conns = c;
-    h->counts.connections++;
     u->c = c;
     return c;
 }
@@ -407,7 +421,6 @@ static void drop(user *u)
     *c->link = c->next;
     if (c->next)
         c->next->link = c->link;
-    h->counts.connections--;
     free(c);
     if (stream && h->o.on_gone)
         h->o.on_gone(h->o.arg, id);
@@ -419,11 +432,19 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *dat
     user *u = data;
     conn *c;
     (void)len;
+    sky_http *h;
     switch (reason) {
-    case LWS_CALLBACK_FILTER_NETWORK_CONNECTION: {
-        const sky_http *h = lib.lws_context_user(lib.lws_get_context(wsi));
+    case LWS_CALLBACK_FILTER_NETWORK_CONNECTION:
+        h = lib.lws_context_user(lib.lws_get_context(wsi));
         return h && h->counts.connections >= h->o.connections_max;
-    }
+    case LWS_CALLBACK_WSI_CREATE: /* counted from here: a connection may never ask anything */
+        h = lib.lws_context_user(lib.lws_get_context(wsi));
+        h->counts.connections++;
+        return 0;
+    case LWS_CALLBACK_WSI_DESTROY:
+        h = lib.lws_context_user(lib.lws_get_context(wsi));
+        h->counts.connections--;
+        return 0;
     case LWS_CALLBACK_HTTP:
         c = conn_of(wsi, u);
         return c ? asked(c, wsi, in) : -1;
@@ -496,6 +517,10 @@ sky_err sky_http_open(sky_http **out, const sky_http_options *o, sky_error *e)
     h->loops[0] = o->loop;
     if (h->o.connections_max == 0)
         h->o.connections_max = CONNECTIONS_MAX;
+    if (h->o.held_bytes_max == 0)
+        h->o.held_bytes_max = (size_t)HELD_MIB << 20;
+    if (h->o.stall_s == 0)
+        h->o.stall_s = STALL_S;
     struct lws_context_creation_info info = {
         .options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
                    LWS_SERVER_OPTION_DISABLE_IPV6 | LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND,
@@ -536,18 +561,33 @@ sky_http_counts sky_http_count(const sky_http *h)
     return h->counts;
 }
 
-/* The library calls back for each connection while its handles close, after this returned. */
+/* The library calls back for each connection while its handles close, after this returned; on a loop
+ * that is not its own it frees the rest when it is asked a second time. */
+enum { CLOSE_MS = 20, CLOSE_TICKS_MIN = 3, CLOSE_TICKS_MAX = 100 };
+
+typedef struct closing {
+    uv_timer_t timer;
+    sky_http *h;
+    unsigned ticks;
+} closing;
+
 static void free_later(uv_handle_t *handle)
 {
-    sky_http *h = handle->data;
-    free(h->chunk);
-    free(h);
-    free(handle);
+    closing *k = (closing *)handle;
+    if (k->h->context)
+        lib.lws_context_destroy(k->h->context);
+    free(k->h->chunk);
+    free(k->h);
+    free(k);
 }
 
 static void wait_for_library(uv_timer_t *timer)
 {
-    uv_close((uv_handle_t *)timer, free_later);
+    closing *k = (closing *)timer;
+    k->ticks++;
+    if ((k->ticks >= CLOSE_TICKS_MIN && k->h->counts.connections == 0) ||
+        k->ticks == CLOSE_TICKS_MAX)
+        uv_close((uv_handle_t *)timer, free_later);
 }
 
 void sky_http_close(sky_http *h)
@@ -555,14 +595,13 @@ void sky_http_close(sky_http *h)
     if (!h)
         return;
     h->o.on_gone = NULL;
-    uv_loop_t *loop = h->o.loop;
     if (h->context)
         lib.lws_context_destroy(h->context);
-    uv_timer_t *timer = malloc(sizeof *timer);
-    if (!timer || uv_timer_init(loop, timer) != 0) {
-        free(timer);
+    closing *k = calloc(1, sizeof *k);
+    if (!k || uv_timer_init(h->o.loop, &k->timer) != 0) {
+        free(k);
         return; /* leaked on purpose: a callback may still come */
     }
-    timer->data = h;
-    uv_timer_start(timer, wait_for_library, 50, 0);
+    k->h = h;
+    uv_timer_start(&k->timer, wait_for_library, CLOSE_MS, CLOSE_MS);
 }

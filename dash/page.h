@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 typedef struct sky__asset {
-    const char *path, *type, *etag;
+    const char *path, *type, *hash;
     const unsigned char *data, *data_end;
     const unsigned char *gzip, *gzip_end;
 } sky__asset;

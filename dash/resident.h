@@ -4,7 +4,7 @@
 
 #include "base/arena.h"
 #include "base/describe.h"
-#include "dash/reader.h"
+#include "dash/readthread.h"
 #include "store/columns.h"
 
 enum {

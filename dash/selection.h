@@ -3,7 +3,7 @@
 #ifndef SKY_DASH_SELECTION_H
 #define SKY_DASH_SELECTION_H
 
-#include "dash/reader.h"
+#include "dash/readthread.h"
 
 enum {
     SKY__QUERY_MS = 5000, /* of a person's SQL, all its steps together */

@@ -3,7 +3,7 @@
 #ifndef SKY_DASH_WATCH_H
 #define SKY_DASH_WATCH_H
 
-#include "dash/reader.h"
+#include "dash/readthread.h"
 
 typedef struct sky__watch sky__watch;
 

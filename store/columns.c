@@ -219,21 +219,36 @@ static sky_err prepare(sky_columns *c, const char *tail, sqlite3_stmt **out, sky
 
 /* ---- Refresh ---- */
 
+static sky_err newest_trial(sky_columns *c, int64_t *out, sky_error *e)
+{
+    sky_buf sql = {0};
+    sky_buf_puts(&sql, "SELECT max(trial) FROM ");
+    sky_buf_sql_name(&sql, c->sweep);
+    const sky_err err =
+        sky_buf_ok(&sql) ? sky__int(c->store, sky_buf_str(&sql), out, e) : no_memory(c, e);
+    sky_buf_free(&sql);
+    return err;
+}
+
 /* Everything, by trial, some rows a read transaction. A row that is committed behind the scan meanwhile is in
  * a commit record after `since`. */
 static sky_err load_all(sky_columns *c, sky_error *e)
 {
-    int64_t since = 0, last = -1;
+    int64_t since = 0, last = -1, end = -1;
     size_t n = ROWS_PER_READ;
     c->rows = 0;
     c->loaded = false;
     forget_texts(c);
     sky_err err = sky__int(c->store, "SELECT max(seq) FROM sky_commits", &since, e);
+    /* Not beyond what is there now: a sweep may grow faster than it is read. */
     if (err == SKY_OK)
-        err = prepare(c, " WHERE trial > ?1 ORDER BY trial LIMIT ?2", &c->scan, e);
+        err = newest_trial(c, &end, e);
+    if (err == SKY_OK)
+        err = prepare(c, " WHERE trial > ?1 AND trial <= ?3 ORDER BY trial LIMIT ?2", &c->scan, e);
     while (err == SKY_OK && n == ROWS_PER_READ) {
         sqlite3_bind_int64(c->scan, 1, last);
         sqlite3_bind_int64(c->scan, 2, ROWS_PER_READ);
+        sqlite3_bind_int64(c->scan, 3, end);
         err = read_rows(c, c->scan, &n, e);
         if (n > 0)
             last = (int64_t)c->trials[c->rows - 1];

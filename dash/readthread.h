@@ -1,6 +1,6 @@
 /* A thread with a read-only connection that answers requests in turn. */
-#ifndef SKY_DASH_READER_H
-#define SKY_DASH_READER_H
+#ifndef SKY_DASH_READTHREAD_H
+#define SKY_DASH_READTHREAD_H
 
 #include <uv.h>
 

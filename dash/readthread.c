@@ -1,4 +1,4 @@
-#include "dash/reader.h"
+#include "dash/readthread.h"
 
 #include <pthread.h>
 #include <stdio.h>
