@@ -90,8 +90,8 @@ export function GridLines({ box, x, y }: { box: Box; x: Scale; y: Scale }) {
   const { left, top, width, height } = box;
   return (
     <g>
-      {ty.ticks.map((t) => <line key={`y${t.at.toFixed(6)}`} class="rule" x1={left} x2={left + width} y1={top + (1 - t.at) * height} y2={top + (1 - t.at) * height} />)}
-      {tx.ticks.map((t) => <line key={`x${t.at.toFixed(6)}`} class="rule" x1={left + t.at * width} x2={left + t.at * width} y1={top} y2={top + height} />)}
+      {ty.ticks.map((t) => <line key={`y${t.label}`} class="rule" x1={left} x2={left + width} y1={top + (1 - t.at) * height} y2={top + (1 - t.at) * height} />)}
+      {tx.ticks.map((t) => <line key={`x${t.label}`} class="rule" x1={left + t.at * width} x2={left + t.at * width} y1={top} y2={top + height} />)}
     </g>
   );
 }
@@ -107,13 +107,13 @@ export function Axes({ box, x, y, xgoal, ygoal, small }: { box: Box; x: Scale; y
       {ty.ticks.map((t) => {
         const at = top + (1 - t.at) * height;
         return (
-          <text key={`y${t.label}${t.at.toFixed(6)}`} class="tick" x={left - 8} y={at + 4} text-anchor="end">{t.label}</text>
+          <text key={`y${t.label}`} class="tick" x={left - 8} y={at + 4} text-anchor="end">{t.label}</text>
         );
       })}
       {tx.ticks.map((t) => {
         const at = left + t.at * width;
         return (
-          <text key={`x${t.label}${t.at.toFixed(6)}`} class="tick" x={at} y={top + height + 18} text-anchor="middle">{t.label}</text>
+          <text key={`x${t.label}`} class="tick" x={at} y={top + height + 18} text-anchor="middle">{t.label}</text>
         );
       })}
       <line class="base" x1={left} x2={left + width} y1={top + height} y2={top + height} />

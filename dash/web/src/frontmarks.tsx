@@ -26,7 +26,6 @@ export function frontPoints(x: string, y: string): FrontPoint[] {
 const MARKS_MAX = 400; // circles; the line has every point
 
 interface Props {
-  id: string;
   box: Box;
   x: Scale;
   y: Scale;
@@ -35,7 +34,7 @@ interface Props {
   small?: boolean;
 }
 
-export function FrontMarks({ id, box, x, y, xgoal, ygoal, small }: Props) {
+export function FrontMarks({ box, x, y, xgoal, ygoal, small }: Props) {
   const f = front.value;
   const points = frontPoints(x.column, y.column);
   if (!f || !points.length) return null;
@@ -43,15 +42,13 @@ export function FrontMarks({ id, box, x, y, xgoal, ygoal, small }: Props) {
   const placed = points.map((p) => ({ p, at: place(p) })).filter(({ at }) => Number.isFinite(at[0]) && Number.isFinite(at[1]));
   const two = f.objectives.length === 2;
   const line = two ? stairs([...placed].sort((a, b) => a.at[0] - b.at[0]).map((v) => v.at), xgoal) : '';
-  const inside = placed.filter(({ at }) => at[0] >= box.left - 5 && at[0] <= box.left + box.width + 5 && at[1] >= box.top - 5 && at[1] <= box.top + box.height + 5);
+  const inside = placed.filter(({ at }) => at[0] >= -box.width && at[0] <= 2 * box.width && at[1] >= -box.height && at[1] <= 2 * box.height);
   const every = Math.max(1, Math.ceil(inside.length / MARKS_MAX));
   const knee = f.knee === null ? undefined : placed.find((v) => v.p.place === f.knee);
   const chosen = Number(q('trial') ?? NaN);
   const r = small ? 2.2 : inside.length > 100 ? 2.4 : 3.6;
-  const clip = `clip-${id}`;
   return (
-    <g class="front" clip-path={`url(#${clip})`}>
-      <clipPath id={clip}><rect x={box.left - 6} y={box.top - 6} width={box.width + 12} height={box.height + 12} /></clipPath>
+    <g class="front">
       {line && <path class="front-line" d={line} />}
       {inside.filter((_, i) => i % every === 0).map(({ p, at }) => <circle key={p.trial} class="front-point" cx={at[0]} cy={at[1]} r={r} />)}
       {knee && (

@@ -50,11 +50,13 @@ export class PlotView {
   private canvas: HTMLCanvasElement | null = null;
   private frame = 0;
   private serverKey = '';
+  private painted: Picture | null = null;
 
   constructor(private onPicture: () => void) {}
 
   attach(canvas: HTMLCanvasElement | null) {
     this.canvas = canvas;
+    this.painted = null;
     this.paintSoon();
   }
 
@@ -154,31 +156,27 @@ export class PlotView {
     if (!this.frame) this.frame = requestAnimationFrame(() => this.paint());
   }
 
+  // A picture is drawn once; moving and zooming are left to the browser's compositor.
   private paint() {
     this.frame = 0;
     const { canvas, picture, ends, width, height } = this;
     if (!canvas || width < 1) return;
-    const ratio = Math.min(2, devicePixelRatio || 1);
-    const w = Math.round(width * ratio);
-    const h = Math.round(height * ratio);
-    if (canvas.width !== w || canvas.height !== h) {
-      canvas.width = w;
-      canvas.height = h;
+    const shown = this.look?.hidden ? null : picture;
+    if (this.painted !== shown) {
+      this.painted = shown;
+      const image = shown?.image;
+      canvas.width = image?.width ?? 1;
+      canvas.height = image?.height ?? 1;
+      if (image) canvas.getContext('2d')!.drawImage(image, 0, 0);
     }
-    const ctx = canvas.getContext('2d')!;
-    ctx.clearRect(0, 0, w, h);
-    if (!picture || this.look?.hidden) return;
-    const now = ends ?? picture.ends;
-    const sx = w / (now.x[1] - now.x[0]);
-    const sy = h / (now.y[1] - now.y[0]);
-    const left = (picture.ends.x[0] - now.x[0]) * sx;
-    const right = (picture.ends.x[1] - now.x[0]) * sx;
-    const top = (now.y[1] - picture.ends.y[1]) * sy;
-    const bottom = (now.y[1] - picture.ends.y[0]) * sy;
-    const same = Math.abs(right - left - w) < 0.5 && Math.abs(bottom - top - h) < 0.5;
-    ctx.imageSmoothingEnabled = !same;
-    if (same) ctx.drawImage(picture.image, Math.round(left), Math.round(top), w, h);
-    else ctx.drawImage(picture.image, left, top, right - left, bottom - top);
+    if (!shown) return;
+    const now = ends ?? shown.ends;
+    const zx = (shown.ends.x[1] - shown.ends.x[0]) / (now.x[1] - now.x[0]);
+    const zy = (shown.ends.y[1] - shown.ends.y[0]) / (now.y[1] - now.y[0]);
+    const left = ((shown.ends.x[0] - now.x[0]) / (now.x[1] - now.x[0])) * width;
+    const top = ((now.y[1] - shown.ends.y[1]) / (now.y[1] - now.y[0])) * height;
+    const still = Math.abs(left) < 0.3 && Math.abs(top) < 0.3 && Math.abs(zx - 1) < 1e-3 && Math.abs(zy - 1) < 1e-3;
+    canvas.style.transform = still ? 'none' : `translate(${left}px, ${top}px) scale(${zx}, ${zy})`;
   }
 
   stop() {

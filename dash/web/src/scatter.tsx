@@ -36,6 +36,7 @@ const NEAR_PX = 28;
 const CLICK_PX = 4;
 const SETTLE_MS = 120;
 const QUICK_MS = 8;
+const BLEED = 8; // so much of a mark at the border is seen beyond it
 const AGAIN_MS = 250;
 
 // The whole range of the columns, in scaled terms.
@@ -135,18 +136,35 @@ export function Scatter(p: Props) {
   void tick.value;
   const sx = scale('x');
   const sy = scale('y');
+  // The front is placed for one view of the data; while that is only moved, its layer is moved instead.
+  const base = useRef<{ x: Scale; y: Scale; key: string } | null>(null);
+  const shape = [width, p.height, sx.hi - sx.lo, sy.hi - sy.lo].map((v) => v.toPrecision(9)).join() + lookKey;
+  if (base.current?.key !== shape || !drag.value) base.current = { x: sx, y: sy, key: shape };
+  const { x: bx, y: by } = base.current;
+  const dx = ((bx.lo - sx.lo) / (sx.hi - sx.lo)) * box.width;
+  const dy = ((sy.lo - by.lo) / (sy.hi - sy.lo)) * box.height;
+  const inner: Box = { left: BLEED, top: BLEED, width: box.width, height: box.height };
+  const marks = useMemo(() => (
+    <>
+      <FrontMarks box={inner} x={bx} y={by} xgoal={p.xgoal ?? 'min'} ygoal={p.ygoal ?? 'min'} small={p.small} />
+      <FilterShapes box={inner} x={bx} y={by} />
+    </>
+  ), [shape, bx.lo, by.lo, extents.value]);
   return (
     <div class={`scatter ${p.small ? 'small' : ''}`} ref={ref} style={{ height: `${p.height}px` }}>
       {width > 0 && (
         <>
           <svg class="figure over" width={width} height={p.height} aria-hidden="true">{(ends || view.picture) && <GridLines box={box} x={sx} y={sy} />}</svg>
           {!ends && !view.picture && <p class="waiting">{s.loading.value ? `Reading ${group(s.summary.value?.recorded ?? 0)} rows…` : ''}</p>}
-          <canvas ref={canvas} aria-hidden="true" class="dots"
-            style={{ left: `${box.left}px`, top: `${box.top}px`, width: `${box.width}px`, height: `${box.height}px` }} />
+          <div class="stage" style={{ left: `${box.left - BLEED}px`, top: `${box.top - BLEED}px`, width: `${box.width + 2 * BLEED}px`, height: `${box.height + 2 * BLEED}px` }}>
+            <canvas ref={canvas} aria-hidden="true" class="dots" style={{ left: `${BLEED}px`, top: `${BLEED}px`, width: `${box.width}px`, height: `${box.height}px` }} />
+            <svg class="figure over moving" width={box.width + 2 * BLEED} height={box.height + 2 * BLEED} aria-hidden="true"
+              style={{ transform: dx || dy ? `translate(${dx}px, ${dy}px)` : 'none' }}>
+              {(ends || view.picture) && marks}
+            </svg>
+          </div>
           <svg class="figure over" width={width} height={p.height} aria-hidden="true">
             {(ends || view.picture) && <Axes box={box} x={sx} y={sy} xgoal={p.xgoal} ygoal={p.ygoal} small={p.small} />}
-            {(ends || view.picture) && <FrontMarks id={p.id} box={box} x={sx} y={sy} xgoal={p.xgoal ?? 'min'} ygoal={p.ygoal ?? 'min'} small={p.small} />}
-            <FilterShapes box={box} x={sx} y={sy} />
             {drag.value && <DragShape box={box} drag={drag.value} />}
           </svg>
           {!p.small && <Surface p={p} box={box} view={view} x={sx} y={sy} drag={drag} cursor={cursor} tick={tick} />}
