@@ -87,8 +87,8 @@ export async function beginLive() {
     hold();
   }
   try {
-    info.value = await getJson<Info>('/api/v1/info');
-    await reread();
+    const [said] = await Promise.all([getJson<Info>('/api/v1/info'), reread()]);
+    info.value = said;
   } catch (e) {
     problem.value = `The server does not answer: ${(e as Error).message}`;
   }

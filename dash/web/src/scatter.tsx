@@ -36,6 +36,7 @@ const NEAR_PX = 28;
 const CLICK_PX = 4;
 const SETTLE_MS = 120;
 const QUICK_MS = 8;
+const MANY = 100000; // rows take a while to come: the server's density is shown until then
 const BLEED = 8; // so much of a mark at the border is seen beyond it
 const AGAIN_MS = 250;
 
@@ -104,7 +105,8 @@ export function Scatter(p: Props) {
       cursor.value = null;
     }
     s.want(p.id, [p.x, p.y, p.colour, p.size].filter(Boolean));
-    if ((s.summary.value?.recorded ?? 0) > 100000 && moved) view.firstPicture();
+    if (width === 0) return;
+    if ((s.schema.value?.recorded ?? 0) > MANY && !view.picture) view.firstPicture();
     view.render();
   }, [lookKey]);
   useEffect(() => () => {

@@ -83,11 +83,12 @@ async function load(sweep: string) {
   wanted.clear();
   if (!sweep) return;
   try {
-    gpuName.value = (await ask('open', { sweep, rowsMax: ROWS_MAX })).gpu;
+    const opening = ask('open', { sweep, rowsMax: ROWS_MAX }); // the worker takes one question after another
     const s = await getJson<Schema>(sweepUrl(sweep));
     if (opened !== sweep) return;
     schema.value = s;
     setTimeout(refresh, 20); // the views say first which columns they want
+    gpuName.value = (await opening).gpu;
     const summed = await getJson<Summary>(sweepUrl(sweep, '/summary'));
     if (opened !== sweep || summed.rows < 2) return;
     constant.value = new Set(summed.columns.filter((c) => (c.choices ? c.choices.length < 2 : c.min === c.max)).map((c) => c.name));
@@ -177,6 +178,7 @@ const filterKey = computed(() => JSON.stringify(filter.value));
 // At once when it is another front, else not so often that it holds up anything.
 function frontSoon() {
   clearTimeout(frontTimer);
+  if (frontKey.value === frontFor && front.value?.rows === counts.value.total) return;
   const wait = frontKey.value !== frontFor ? 0 : Math.max(FRONT_MS_MIN, 4 * frontTook) - (performance.now() - frontAt);
   frontFor = frontKey.value;
   frontTimer = setTimeout(askFront, Math.max(0, wait));
