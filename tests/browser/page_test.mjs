@@ -255,7 +255,7 @@ check('two sweeps are compared', '#/compare?s=flexsa-resnet50&s=flexsa-small', a
 });
 
 check('one point alone is drawn in the middle', '#/sweeps/one/front', async (page) => {
-  await page.getByText('1 trial, each drawn as a point.').waitFor();
+  await page.getByText('1 trial, drawn as a point.').waitFor();
   assert.ok((await inkOf(page, 'canvas.dots')) > 10);
 });
 

@@ -1,6 +1,6 @@
 // Axes: where values fall, which ticks there are and what they say.
 import { scaleLinear, scaleLog } from 'd3-scale';
-import { axisPrefix, axisTitle, plain } from './format';
+import { axisPrefix, axisTitle, plain, superscript } from './format';
 
 export interface Scale {
   column: string;
@@ -33,8 +33,6 @@ export interface Tick {
   at: number; // 0 to 1 along the axis
   label: string;
 }
-
-const superscript = (n: number) => String(n).replace(/[-\d]/g, (c) => (c === '-' ? '⁻' : '⁰¹²³⁴⁵⁶⁷⁸⁹'[Number(c)]));
 
 export function ticksOf(s: Scale, room: number): { ticks: Tick[]; title: string } {
   const at = (v: number) => fraction(s, v);

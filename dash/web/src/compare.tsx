@@ -3,7 +3,7 @@ import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { Axes, GridLines, fraction, niceEnds, type Box, type Scale } from './axis';
 import { getJson, num, sweepUrl, type Comparison, type Schema } from './client';
-import { group, percent, plain } from './format';
+import { brief, group, percent, plain } from './format';
 import { stairs } from './frontmarks';
 import { sweeps } from './live';
 import { href, q, route, setQuery } from './route';
@@ -110,13 +110,13 @@ function Figures({ v }: { v: Comparison }) {
           {v.sweeps.map((w, k) => (
             <tr key={w.name}>
               <td><svg class={`key series s${k % 8}`} width="14" height="14" viewBox="-7 -7 14 14" aria-hidden="true"><path class="mark" d={SHAPES[k % SHAPES.length]} /></svg> <a href={href(['sweeps', w.name, 'front'])}>{w.name}</a></td>
-              <td class="number">{group(w.rows)}</td><td class="number">{group(w.size)}</td><td class="number">{group(w.joint)}</td><td class="number">{plain(w.hypervolume, 5)}</td>
+              <td class="number">{group(w.rows)}</td><td class="number">{group(w.size)}</td><td class="number">{group(w.joint)}</td><td class="number">{brief(w.hypervolume)}</td>
               {v.sweeps.map((o, j) => <td class="number" key={o.name}>{j === k ? '–' : percent(w.coverage[j] ?? 0)}</td>)}
             </tr>
           ))}
         </tbody>
       </table>
-      <p class="hint">Hypervolumes are to one reference point, {v.objectives.map((o, j) => `${o.name} ${plain(v.reference[j], 4)}`).join(', ')}; all fronts together reach {plain(v.hypervolume, 5)}.</p>
+      <p class="hint">Hypervolumes are to one reference point, {v.objectives.map((o, j) => `${o.name} ${plain(v.reference[j], 4)}`).join(', ')}; all fronts together reach {brief(v.hypervolume)}.</p>
     </div>
   );
 }

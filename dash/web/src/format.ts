@@ -22,6 +22,15 @@ export function plain(x: number, digits = 4): string {
   return minus(trim(x.toPrecision(Math.max(digits, Math.ceil(Math.log10(a + 1))))));
 }
 
+// Few digits, whatever the size.
+export function brief(x: number): string {
+  if (!(Math.abs(x) >= 1e7)) return plain(x, 4);
+  const [m, e] = x.toExponential(3).split('e');
+  return minus(`${trim(m)}e${Number(e)}`);
+}
+
+export const superscript = (n: number) => String(n).replace(/[-\d]/g, (c) => (c === '-' ? '⁻' : '⁰¹²³⁴⁵⁶⁷⁸⁹'[Number(c)]));
+
 export const group = (x: number) => x.toLocaleString('en-US', { maximumFractionDigits: 0 });
 
 export function prefixFor(x: number): [number, string] {
@@ -48,7 +57,7 @@ export function axisPrefix(lo: number, hi: number, unit: string): [number, strin
 // What an axis says: 'energy_j, mJ'. Without a unit a prefix is a power of ten.
 export function axisTitle(name: string, unit: string, [factor, prefix]: [number, string]): string {
   if (unit) return unit === name && !prefix ? name : `${name}, ${prefix}${unit}`;
-  return prefix ? `${name}, ×${factor >= 1 ? group(factor) : factor}` : name;
+  return prefix ? `${name}, ×10${superscript(Math.round(Math.log10(factor)))}` : name;
 }
 
 export function duration(s: number | null | undefined): string {

@@ -2,7 +2,7 @@
 import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { getJson, num, sweepUrl, type History } from './client';
-import { group, plain, withUnit } from './format';
+import { brief, group, withUnit } from './format';
 import { anyFilter } from './filterbar';
 import { LineChart } from './linechart';
 import { dark } from './looks';
@@ -123,7 +123,7 @@ function sentence(legend: { how: string; inside: number; rows: number; server: b
   const f = s.front.value;
   const parts: string[] = [];
   if (legend) {
-    const how = legend.how === 'points' ? 'each drawn as a point' : legend.how === 'gpu' ? 'drawn by the graphics card' : legend.server ? 'counted by the server' : 'counted in each pixel';
+    const how = legend.how === 'points' ? (legend.rows === 1 ? 'drawn as a point' : 'each drawn as a point') : legend.how === 'gpu' ? 'drawn by the graphics card' : legend.server ? 'counted by the server' : 'counted in each pixel';
     parts.push(legend.inside < legend.rows && legend.how !== 'gpu' ? `${group(legend.inside)} of ${group(legend.rows)} trials are in view, ${how}.` : `${group(legend.rows)} ${legend.rows === 1 ? 'trial' : 'trials'}, ${how}.`);
   }
   if (f && f.size) {
@@ -192,7 +192,7 @@ function Growth() {
   if (!h || h.rows.length < 2) return null;
   return (
     <section class="growth" aria-label="Growth of the front">
-      <h2>Hypervolume <span class="muted">{plain(h.hypervolume[h.hypervolume.length - 1], 4)}</span></h2>
+      <h2>Hypervolume <span class="muted">{brief(h.hypervolume[h.hypervolume.length - 1])}</span></h2>
       <LineChart label={`Hypervolume of the front over ${group(h.rows[h.rows.length - 1])} trials`} height={176}
         series={[{ name: 'hypervolume', x: h.rows, y: h.hypervolume, steps: true }]} x={{ column: 'trials recorded' }} y={{ column: 'dominated volume', zero: true }} />
     </section>
