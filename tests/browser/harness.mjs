@@ -21,7 +21,7 @@ export function workFolder() {
 
 // Runs to its end; a sweep with failed trials exits 1, which is fine here.
 export function run(args, codes = [0, 1]) {
-  const r = spawnSync(skyline, args, { encoding: 'utf8', timeout: 120000 });
+  const r = spawnSync(skyline, args, { encoding: 'utf8', timeout: 120000, maxBuffer: 1 << 28 });
   if (!codes.includes(r.status)) throw new Error(`skyline ${args.join(' ')}: ${r.status ?? r.signal}\n${r.stderr}`);
   return r.stdout;
 }
@@ -80,5 +80,3 @@ export async function openPage(browser, url, options = {}) {
   });
   return { page, context, wrong };
 }
-
-export const settled = (page) => page.waitForFunction(() => document.querySelector('main')?.textContent);

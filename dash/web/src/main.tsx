@@ -18,7 +18,7 @@ function Page() {
   const first = useRef(true);
   // After a step to another page the keyboard stands at its heading.
   useEffect(() => {
-    if (!first.current) (document.querySelector('main h1, main h2') as HTMLElement | null)?.focus({ preventScroll: true });
+    if (!first.current) (document.querySelector(view === 'trials' ? '.trial h2' : 'main h1') as HTMLElement | null)?.focus({ preventScroll: true });
     if (!first.current) scrollTo(0, 0);
     first.current = false;
   }, [where, sweep, view === 'trials' ? place : '']);

@@ -35,6 +35,8 @@ interface Props {
 const NEAR_PX = 28;
 const CLICK_PX = 4;
 const SETTLE_MS = 120;
+const QUICK_MS = 8;
+const AGAIN_MS = 250;
 
 // The whole range of the columns, in scaled terms.
 function wholeEnds(p: Props, extents: Record<string, Extent>): Ends | null {
@@ -207,13 +209,20 @@ function Surface(props: SurfaceProps) {
   const now = useRef(props);
   now.current = props;
   const settle = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  const drawnAt = useRef(0);
   const pinch = useRef(new Map<number, [number, number]>());
   const element = useRef<HTMLDivElement>(null);
 
   const moved = () => {
     view.paintSoon();
     tick.value++;
-    if ((view.picture?.answer.ms ?? 0) < 30 && !view.look?.server) view.render();
+    // A quick picture is drawn anew at once. A slow one is moved, and drawn anew now and then: what moves it
+    // needs the processor more.
+    const now = performance.now();
+    if (!view.look?.server && ((view.picture?.answer.ms ?? 0) < QUICK_MS || now - drawnAt.current > AGAIN_MS)) {
+      drawnAt.current = now;
+      view.render();
+    }
     clearTimeout(settle.current);
     settle.current = setTimeout(() => {
       const e = view.ends;
