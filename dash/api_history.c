@@ -11,7 +11,8 @@
 enum {
     HISTORIES_MAX = 4,   /* of a sweep: a person changes axes */
     SAMPLES_MAX = 2000,  /* then every other one goes */
-    FRONT_MAX = 4000,    /* a larger front's volume is not worked out sample by sample */
+    FRONT_MAX = 20000,   /* a larger front's volume is not worked out sample by sample */
+    FRONT_MAX_3 = 2000,  /* of three objectives */
     OBJECTIVES_MAX = 3,  /* volumes of more take too long for that */
     FIRST_SAMPLES = 400, /* of the rows that were there at the first question */
 };
@@ -110,10 +111,10 @@ static sky_err take_sample(sky__history *h, int64_t at_ms, sky_error *e)
         goals[j] = h->list[j].goal;
     if (sky_front_look(h->front, &v) != SKY_OK)
         return sky__api_no_memory(e);
-    if (v.n > FRONT_MAX)
-        return sky_fail(e, SKY_ELIMIT, "the front has more than %d points: no history of it",
-                        FRONT_MAX);
-    if (sky_hypervolume(v.values, v.n, h->k, goals, h->reference, &volume) != SKY_OK)
+    const size_t max = h->k <= 2 ? FRONT_MAX : FRONT_MAX_3;
+    if (v.n > max)
+        volume = NAN;
+    else if (sky_hypervolume(v.values, v.n, h->k, goals, h->reference, &volume) != SKY_OK)
         return sky__api_no_memory(e);
     if (h->n == SAMPLES_MAX)
         thin(h);
@@ -239,7 +240,9 @@ static void history_json(const sky__history *h, size_t points, sky_buf *b)
             const sample *x = &h->samples[(i + 1) * h->n / n - 1];
             if (i)
                 sky_buf_putc(b, ',');
-            if (column == 3)
+            if (column == 3 && isnan(x->volume))
+                sky_buf_puts(b, "null");
+            else if (column == 3)
                 sky_buf_json_f64(b, x->volume);
             else
                 sky_buf_printf(b, "%lld",

@@ -36,24 +36,26 @@ struct sky_dash {
     unsigned ticks;
 };
 
-static const char *const page_headers[] = {
-    "content-security-policy:",
+static const char policy[] =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
     "connect-src 'self'; worker-src 'self'; font-src 'self'; manifest-src 'self'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'",
-    "vary:",
-    "Accept-Encoding",
-    "x-content-type-options:",
-    "nosniff",
-    "x-frame-options:",
-    "DENY",
-    "referrer-policy:",
-    "no-referrer",
-    "cross-origin-resource-policy:",
-    "same-origin",
-    "cross-origin-opener-policy:",
-    "same-origin",
-    NULL};
+    "form-action 'none'; frame-ancestors 'none'";
+
+static const char *const page_headers[] = {"content-security-policy:",
+                                           policy,
+                                           "vary:",
+                                           "Accept-Encoding",
+                                           "x-content-type-options:",
+                                           "nosniff",
+                                           "x-frame-options:",
+                                           "DENY",
+                                           "referrer-policy:",
+                                           "no-referrer",
+                                           "cross-origin-resource-policy:",
+                                           "same-origin",
+                                           "cross-origin-opener-policy:",
+                                           "same-origin",
+                                           NULL};
 
 /* ---- Answers ---- */
 

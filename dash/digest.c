@@ -50,7 +50,7 @@ const sky__column_summary *sky__resident_summary(sky__resident *s, size_t column
     for (size_t i = 0; i < s->n_infos; i++)
         n += s->infos[i].resident >= 0;
     if (!s->summaries) {
-        s->summaries = calloc(n, sizeof *s->summaries);
+        s->summaries = calloc(n + 1, sizeof *s->summaries);
         s->summarised = 0;
         for (size_t i = 0; s->summaries && i < n; i++)
             s->summaries[i] =

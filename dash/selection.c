@@ -173,10 +173,10 @@ static int compare(const pick *a, const pick *b, int sign)
     if (rank_a != rank_b)
         return rank_a - rank_b;
     if (rank_a == 1)
-        c = sign * strcmp(a->text, b->text);
+        c = strcmp(a->text, b->text);
     else if (rank_a == 0)
-        c = sign * ((a->number > b->number) - (a->number < b->number));
-    return c ? c : (a->trial > b->trial) - (a->trial < b->trial);
+        c = (a->number > b->number) - (a->number < b->number);
+    return c != 0 ? sign * c : (a->trial > b->trial) - (a->trial < b->trial);
 }
 
 static int ascending(const void *a, const void *b)

@@ -238,12 +238,19 @@ def test_values(server, db):
     check(front["by_point"] and front["values"] == [min(means.values())], "means of points")
     check(front["repeats"] == [3] and len(front["sd"]) == 1, "with their spread")
 
+    low, high = min(r[3] for r in rows), max(r[3] for r in rows)
     meta, grid = frame(server.ask("/api/v1/sweeps/grid/density" +
-                                  query(x="k", y="m", w=4, h=3, x0=1, x1=41))[1])
-    expected = [0] * 12
-    for _, m, k, _, _ in rows:
-        expected[min(2, int((m - 64) / 192 * 3)) * 4 + int((k - 1) / 10)] += 1
-    check(list(grid["count"]) == expected and meta["inside"] == len(rows), "cells counted one by one")
+                                  query(x="k", y="cycles", z="utilization", w=4, h=3, x0=1, x1=31))[1])
+    counts, sums = [0] * 12, [0.0] * 12
+    for _, _, k, cycles, use in rows:
+        if k <= 31:
+            cell = min(2, int((cycles - low) * (3 / (high - low)))) * 4 + min(3, int((k - 1) * (4 / 30)))
+            counts[cell] += 1
+            sums[cell] += use
+    check(list(grid["count"]) == counts and meta["inside"] == sum(counts), "cells counted one by one")
+    check(meta["y"] == [low, high], "the window's default is what there is")
+    check(all(abs(grid["mean"][c] - sums[c] / counts[c]) < 1e-6 if counts[c] else grid["mean"][c] != grid["mean"][c]
+              for c in range(12)), "means of the third column")
 
     slices = server.json("/api/v1/sweeps/grid/slice?x=m&y=cycles")
     for b in slices["bins"]:
