@@ -157,7 +157,7 @@ check('the address restores the state', '#/sweeps/flexsa-resnet50/front', async 
 
 check('zoom and pan move the axes and are in the address', '#/sweeps/flexsa-resnet50/front?tool=pan', async (page) => {
   await drawn(page);
-  const ticks = () => page.locator('.scatter .tick').allInnerTexts().then((t) => t.join());
+  const ticks = () => page.locator('.scatter .tick').allTextContents().then((t) => t.join());
   const whole = await ticks();
   const box = await page.locator('[data-plot=main]').boundingBox();
   await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);

@@ -75,7 +75,7 @@ export interface History {
   rows: number[];
   at_ms: number[];
   size: number[];
-  hypervolume: number[];
+  hypervolume: (number | null)[]; // null: not to be computed
 }
 
 export interface Live {

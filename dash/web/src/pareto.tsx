@@ -189,12 +189,14 @@ function Growth() {
     };
   }, [key, Math.floor(rows / Math.max(1, rows > 20000 ? 10000 : 50)), size]);
   const h = history.value;
-  if (!h || h.rows.length < 2) return null;
+  const known = h ? h.hypervolume.map((v, i) => ({ v, row: h.rows[i] })).filter((k): k is { v: number; row: number } => k.v !== null) : [];
+  const final = known[known.length - 1]?.v;
+  if (!h || known.length < 2) return null;
   return (
     <section class="growth" aria-label="Growth of the front">
-      <h2>Hypervolume <span class="muted">{brief(h.hypervolume[h.hypervolume.length - 1])}</span></h2>
+      <h2>Hypervolume <span class="muted">{final === undefined ? '' : brief(final)}</span></h2>
       <LineChart label={`Hypervolume of the front over ${group(h.rows[h.rows.length - 1])} trials`} height={176}
-        series={[{ name: 'hypervolume', x: h.rows, y: h.hypervolume, steps: true }]} x={{ column: 'trials recorded' }} y={{ column: 'dominated volume', zero: true }} />
+        series={[{ name: 'hypervolume', x: known.map((k) => k.row), y: known.map((k) => k.v), steps: true }]} x={{ column: 'trials recorded' }} y={{ column: 'dominated volume', zero: true }} />
     </section>
   );
 }

@@ -143,7 +143,7 @@ export function Table({ height, id }: { height: number; id: string }) {
   return (
     <div class="table" data-testid="table" data-rows={n.value}>
       <div class="table-tools">
-        <p class="muted">{group(n.value)} {n.value === 1 ? 'row' : 'rows'}{onlySelected() ? ', selected' : ''}</p>
+        <p class="muted">{s.truncated.value && "the first "}{group(n.value)} {n.value === 1 ? 'row' : 'rows'}{onlySelected() ? ', selected' : ''}</p>
         {s.counts.value.selected < s.counts.value.shown && (
           <Toggle label="selected only" on={onlySelected()} onChange={(on) => setQuery({ only: on ? null : '0' })} />
         )}
