@@ -79,6 +79,7 @@ const cli_opt cli_common_opts[] = {
     {0},
 };
 
+/* clang-format off: one command a line */
 const cli_command *const cli_commands[] = {
     &cli_run_command,
     &cli_check_command,
@@ -111,6 +112,7 @@ const cli_command *const cli_commands[] = {
     &cli_executor_command,
     NULL,
 };
+/* clang-format on */
 
 const cli_command *cli_command_find(const char *name)
 {
