@@ -79,7 +79,8 @@ const cli_opt cli_common_opts[] = {
     {0},
 };
 
-/* clang-format off: one command a line */
+/* One command a line. */
+/* clang-format off */
 const cli_command *const cli_commands[] = {
     &cli_run_command,
     &cli_check_command,
