@@ -1,4 +1,5 @@
 """What the dashboard's tests share: starting the program, asking it, reading frames and events."""
+import atexit
 import http.client
 import json
 import os
@@ -26,6 +27,7 @@ class Server:
         self.log = open(os.path.join(cwd, "server.log"), "ab+")
         begin = self.log.seek(0, 2)
         self.process = subprocess.Popen(argv, cwd=cwd, stdout=self.log, stderr=self.log)
+        atexit.register(self.process.kill)  # a test that fails leaves nothing running
         deadline = time.monotonic() + 30
         while True:
             self.log.seek(begin)
