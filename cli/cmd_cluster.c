@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/dashlive.h"
 #include "cli/plans.h"
 #include "coordinator/coordinator.h"
 #include "git_commit.h"
@@ -45,6 +46,7 @@ typedef struct server {
     uv_loop_t loop;
     uv_signal_t interrupt, terminate;
     sky_coordinator *coordinator;
+    sky_dash *dash;
     bool failed;
 } server;
 
@@ -53,6 +55,8 @@ static void stop_server(server *s)
     sky_error e = {0};
     if (!s->coordinator)
         return;
+    sky_dash_close(s->dash); /* it asks the coordinator */
+    s->dash = NULL;
     if (sky_coordinator_close(s->coordinator, cli_flag(s->args, "stop-workers"), &e) != SKY_OK) {
         s->failed = true;
         cli_fail(s->args, &e);
@@ -121,6 +125,9 @@ static void serve(server *s, sky_store *store, const sky_keyring *keys)
     s->interrupt.data = s->terminate.data = s;
     uv_signal_start(&s->interrupt, on_server_signal, SIGINT);
     uv_signal_start(&s->terminate, on_server_signal, SIGTERM);
+    if (cli_dash_open(&s->dash, s->args, &s->loop, cli_text(s->args, "db"), s->coordinator, &e) !=
+        SKY_OK)
+        on_server_error(s, &e);
     uv_run(&s->loop, UV_RUN_DEFAULT);
 }
 
@@ -161,6 +168,8 @@ static const cli_opt coordinator_opts[] = {
      .doc = "tcp://ADDRESS:PORT (port 0: any free one; the line on standard output says which) or "
             "ipc://PATH in a folder that only you may enter."},
     CLI_OPT_KEYS,
+    CLI_OPT_DASH,
+    CLI_OPT_TOKEN_FILE,
     {.name = "exclusive",
      .doc = "Allow a store on a network file system, where this is the only process "
             "that opens it."},

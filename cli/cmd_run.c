@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/dashlive.h"
 #include "cli/livefront.h"
 #include "cli/plans.h"
 #include "cli/progress.h"
@@ -41,6 +42,7 @@ typedef struct run {
     uv_timer_t tick, deadline;
     sky_store *store;
     sky_coordinator *coordinator;
+    sky_dash *dash; /* NULL: not asked for */
     cli_workproc worker;
     bool worker_gone, worker_started;
     cli_progress progress;
@@ -105,6 +107,8 @@ static void close_all(run *r)
     if (r->phase == CLOSED)
         return;
     r->phase = CLOSED;
+    sky_dash_close(r->dash); /* it asks the coordinator */
+    r->dash = NULL;
     if (sky_coordinator_close(r->coordinator, false, &e) != SKY_OK && !r->failed) {
         r->failed = true;
         snprintf(r->error, sizeof r->error, "%s", e.text);
@@ -349,6 +353,9 @@ static int run_plan(run *r, sky_plan *plan)
     init_loop(r);
     sky_err err = name ? open_coordinator(r, &e) : sky_fail(&e, SKY_ENOMEM, "out of memory");
     if (err == SKY_OK)
+        err =
+            cli_dash_open(&r->dash, r->args, &r->loop, cli_text(r->args, "db"), r->coordinator, &e);
+    if (err == SKY_OK)
         err = start(r, &plan, &e);
     if (err != SKY_OK) {
         if (r->phase != CLOSED)
@@ -422,6 +429,8 @@ static const cli_opt opts[] = {
      .def = "5s",
      .doc = "How long running trials may go on after a Ctrl-C."},
     CLI_OPT_PLUGIN,
+    CLI_OPT_DASH,
+    CLI_OPT_TOKEN_FILE,
     {.name = "exclusive",
      .doc = "Allow a store on a network file system, where this is the only process "
             "that opens it."},

@@ -79,6 +79,8 @@ const cli_opt cli_common_opts[] = {
     {0},
 };
 
+/* One command a line. */
+/* clang-format off */
 const cli_command *const cli_commands[] = {
     &cli_run_command,
     &cli_check_command,
@@ -91,6 +93,7 @@ const cli_command *const cli_commands[] = {
     &cli_sweeps_command,
     &cli_failures_command,
     &cli_sql_command,
+    &cli_dash_command,
     &cli_tag_command,
     &cli_delete_command,
     &cli_merge_command,
@@ -112,6 +115,7 @@ const cli_command *const cli_commands[] = {
     &cli_executor_command,
     NULL,
 };
+/* clang-format on */
 
 const cli_command *cli_command_find(const char *name)
 {

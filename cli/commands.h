@@ -14,6 +14,7 @@ extern const cli_command cli_coordinator_command, cli_worker_command, cli_execut
 extern const cli_command cli_submit_command, cli_status_command, cli_pause_command;
 extern const cli_command cli_resume_command, cli_cancel_command, cli_retry_command;
 extern const cli_command cli_priority_command, cli_shutdown_command, cli_keys_command;
+extern const cli_command cli_dash_command;
 
 #define CLI_GROUP_RUN     "Run here"
 #define CLI_GROUP_LOOK    "Look at results"

@@ -7,38 +7,12 @@
 
 #include "base/hash.h"
 #include "base/text.h"
-#include "store/read_internal.h"
+#include "store/columns_internal.h"
 
 enum { ROWS_PER_READ = 1 << 17 }; /* some 50 ms: a longer read would hold the writer's log back */
 
-/* The distinct texts of a column, found by hash. */
-typedef struct dictionary {
-    bool used; /* the column is of texts */
-    char **texts;
-    size_t n;
-    uint32_t *slots; /* 1 + index of a text, or 0 */
-} dictionary;
-
 enum { DICTIONARY_SLOTS = 2 * SKY_COLUMN_TEXTS_MAX };
 _Static_assert((DICTIONARY_SLOTS & (DICTIONARY_SLOTS - 1)) == 0, "a mask finds the slot");
-
-struct sky_columns {
-    sky_store *store;
-    char *sweep;
-    char **names;
-    size_t n_columns;
-    size_t rows_max;
-    int64_t id, generation;
-    uint64_t points, positions;
-    bool loaded, shown; /* shown: the caller has seen rows, and must hear of a reload */
-    bool overlap;       /* the next commit records may list rows that are here already */
-    uint64_t since;
-    size_t rows, cap;
-    uint64_t *trials;
-    double **values;
-    dictionary *texts;
-    sqlite3_stmt *scan, *range;
-};
 
 static sky_err no_memory(const sky_columns *c, sky_error *e)
 {
@@ -112,12 +86,12 @@ static void finalize(sky_columns *c)
 static void forget_texts(sky_columns *c)
 {
     for (size_t i = 0; c->texts && i < c->n_columns; i++) {
-        dictionary *d = &c->texts[i];
+        sky__dictionary *d = &c->texts[i];
         for (size_t k = 0; k < d->n; k++)
             free(d->texts[k]);
         free(d->texts);
         free(d->slots);
-        *d = (dictionary){.used = d->used};
+        *d = (sky__dictionary){.used = d->used};
     }
 }
 
@@ -163,7 +137,7 @@ static sky_err grow(sky_columns *c, sky_error *e)
 }
 
 /* The number of a text; a text beyond the limit has none. */
-static sky_err encode_text(sky_columns *c, dictionary *d, const char *text, double *out,
+static sky_err encode_text(sky_columns *c, sky__dictionary *d, const char *text, double *out,
                            sky_error *e)
 {
     if (!d->slots) {
@@ -245,21 +219,36 @@ static sky_err prepare(sky_columns *c, const char *tail, sqlite3_stmt **out, sky
 
 /* ---- Refresh ---- */
 
+static sky_err newest_trial(sky_columns *c, int64_t *out, sky_error *e)
+{
+    sky_buf sql = {0};
+    sky_buf_puts(&sql, "SELECT max(trial) FROM ");
+    sky_buf_sql_name(&sql, c->sweep);
+    const sky_err err =
+        sky_buf_ok(&sql) ? sky__int(c->store, sky_buf_str(&sql), out, e) : no_memory(c, e);
+    sky_buf_free(&sql);
+    return err;
+}
+
 /* Everything, by trial, some rows a read transaction. A row that is committed behind the scan meanwhile is in
  * a commit record after `since`. */
 static sky_err load_all(sky_columns *c, sky_error *e)
 {
-    int64_t since = 0, last = -1;
+    int64_t since = 0, last = -1, end = -1;
     size_t n = ROWS_PER_READ;
     c->rows = 0;
     c->loaded = false;
     forget_texts(c);
     sky_err err = sky__int(c->store, "SELECT max(seq) FROM sky_commits", &since, e);
+    /* Not beyond what is there now: a sweep may grow faster than it is read. */
     if (err == SKY_OK)
-        err = prepare(c, " WHERE trial > ?1 ORDER BY trial LIMIT ?2", &c->scan, e);
+        err = newest_trial(c, &end, e);
+    if (err == SKY_OK)
+        err = prepare(c, " WHERE trial > ?1 AND trial <= ?3 ORDER BY trial LIMIT ?2", &c->scan, e);
     while (err == SKY_OK && n == ROWS_PER_READ) {
         sqlite3_bind_int64(c->scan, 1, last);
         sqlite3_bind_int64(c->scan, 2, ROWS_PER_READ);
+        sqlite3_bind_int64(c->scan, 3, end);
         err = read_rows(c, c->scan, &n, e);
         if (n > 0)
             last = (int64_t)c->trials[c->rows - 1];

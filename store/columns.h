@@ -43,5 +43,8 @@ enum { SKY_COLUMN_TEXTS_MAX = 4096 };
 const char *const *sky_columns_texts(const sky_columns *c, size_t column, size_t *n);
 uint64_t sky_columns_points(const sky_columns *c);    /* of the sweep: point = trial % points */
 uint64_t sky_columns_positions(const sky_columns *c); /* more than points: there are repeats */
+/* When each of the rows from `first` on was committed (ms since 1970), into at_ms; 0: not known. Commit
+ * records are united as a sweep grows: the older a row, the coarser its time. */
+sky_err sky_columns_times(sky_columns *c, size_t first, int64_t *at_ms, sky_error *e);
 
 #endif

@@ -338,3 +338,78 @@ sky_err sky_export_front(sky_fronts *f, const sky_export_options *o, uint64_t *r
     sky__meta_free(&x.meta);
     return err;
 }
+
+/* ---- Some trials ---- */
+
+static sky_value any_value(sqlite3_stmt *q, int c, bool boolean)
+{
+    switch (sqlite3_column_type(q, c)) {
+    case SQLITE_INTEGER:
+        return boolean ? sky_bool(sqlite3_column_int64(q, c) != 0)
+                       : sky_int(sqlite3_column_int64(q, c));
+    case SQLITE_FLOAT:
+        return sky_real(sqlite3_column_double(q, c));
+    case SQLITE_NULL:
+        return sky_absent(SKY_TEXT);
+    default:
+        break;
+    }
+    const char *text = (const char *)sqlite3_column_text(q, c);
+    return text ? sky_text(text) : sky_absent(SKY_TEXT);
+}
+
+static sky_err trial_rows(sky_store *s, sqlite3_stmt *q, const uint64_t *trials, size_t n,
+                          const uint8_t *booleans, sky__emit *m, sky_error *e)
+{
+    sky_value values[SKY__META_COLUMNS_MAX + 1];
+    sky_err err = SKY_OK;
+    for (size_t i = 0; i < n && err == SKY_OK; i++) {
+        bool row = false;
+        if (m->o->cancelled && i % 1024 == 0 && m->o->cancelled(m->o->arg))
+            return sky_fail(e, SKY_ECANCELLED, "cancelled");
+        sqlite3_bind_int64(q, 1, (sqlite3_int64)trials[i]);
+        err = sky__step(s, q, &row, e, "reading a trial");
+        for (size_t c = 0; c < m->n && err == SKY_OK && row; c++)
+            values[c] = any_value(q, (int)c, booleans[c]);
+        if (err == SKY_OK && row)
+            err = sky__emit_row(m, values, e);
+        sqlite3_reset(q);
+    }
+    return err == SKY_OK ? sky__emit_end(m, e) : err;
+}
+
+sky_err sky_export_trials(sky_store *s, const char *sweep, const uint64_t *trials, size_t n,
+                          const sky_export_options *o, uint64_t *rows, sky_error *e)
+{
+    sky__meta meta;
+    sky__emit m = {0};
+    sky_buf sql = {0};
+    sqlite3_stmt *q = NULL;
+    uint8_t booleans[SKY__META_COLUMNS_MAX + 1] = {0};
+    const char *names[SKY__META_COLUMNS_MAX + 1];
+    if (rows)
+        *rows = 0;
+    sky_err err = sky__meta_load(s, sweep, &meta, e);
+    if (err != SKY_OK)
+        return err;
+    err = choose_columns(&meta, o, &sql, booleans, e);
+    sky_buf_puts(&sql, " FROM ");
+    sky_buf_sql_name(&sql, meta.name);
+    sky_buf_puts(&sql, " WHERE trial = ?");
+    if (err == SKY_OK)
+        err = sky_buf_ok(&sql) ? sky__prepare(s, sky_buf_str(&sql), &q, e) : no_memory(s, e);
+    const size_t n_columns = q ? (size_t)sqlite3_column_count(q) : 0;
+    for (size_t c = 0; c < n_columns; c++)
+        names[c] = sqlite3_column_name(q, (int)c);
+    if (err == SKY_OK)
+        err = sky__emit_init(&m, o, names, n_columns, e);
+    if (err == SKY_OK)
+        err = trial_rows(s, q, trials, n, booleans, &m, e);
+    if (rows)
+        *rows = m.rows;
+    sky__emit_fini(&m);
+    sqlite3_finalize(q);
+    sky_buf_free(&sql);
+    sky__meta_free(&meta);
+    return err;
+}

@@ -44,6 +44,10 @@ typedef struct sky_export_options {
  * an unknown column or an expression that SQLite refuses; SKY_ETIMEOUT, SKY_ECANCELLED. */
 sky_err sky_export_sweep(sky_store *s, const char *sweep, const sky_export_options *o,
                          uint64_t *rows, sky_error *e);
+/* Rows of these trials in the order of the list; one that is not recorded is passed over. where,
+ * order_by, limit and time_limit_ms are not used. Each row is a read of its own. */
+sky_err sky_export_trials(sky_store *s, const char *sweep, const uint64_t *trials, size_t n,
+                          const sky_export_options *o, uint64_t *rows, sky_error *e);
 /* A SELECT of the user's, guarded (store/guard.h). where, order_by, limit and columns are not used. */
 sky_err sky_export_sql(sky_store *s, const char *sql, const sky_export_options *o, uint64_t *rows,
                        sky_error *e);

@@ -261,3 +261,21 @@ Test(export, sql_can_be_cancelled)
     cr_assert_eq(sky_query_step(q, &row, &e), SKY_ECANCELLED);
     sky_query_close(q);
 }
+
+Test(export, trials_in_their_order)
+{
+    static const char *const columns[] = {"trial", "mode", "fused"};
+    const uint64_t trials[] = {2, 7, 0, 2};
+    uint64_t rows;
+    sky_export_options o = {
+        .format = SKY_FORMAT_JSONL, .write = append, .columns = columns, .n_columns = 3};
+    OK(sky_export_trials(s, "MIXED", trials, 4, &o, &rows, &e));
+    cr_assert_eq(rows, 3, "one that is not recorded is passed over");
+    cr_assert_str_eq(sky_buf_str(&out), "{\"trial\": 2, \"mode\": \"a,b\", \"fused\": true}\n"
+                                        "{\"trial\": 0, \"mode\": \"=1+1\", \"fused\": false}\n"
+                                        "{\"trial\": 2, \"mode\": \"a,b\", \"fused\": true}\n");
+    o.columns = (const char *const[]){"nothing"};
+    o.n_columns = 1;
+    cr_assert_eq(sky_export_trials(s, "mixed", trials, 1, &o, &rows, &e), SKY_EINVAL);
+    cr_assert_eq(sky_export_trials(s, "nobody", trials, 1, &o, &rows, &e), SKY_ENOTFOUND);
+}

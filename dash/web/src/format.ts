@@ -1,0 +1,92 @@
+// Numbers as people read them.
+
+const PREFIXES: [number, string][] = [[1e15, 'P'], [1e12, 'T'], [1e9, 'G'], [1e6, 'M'], [1e3, 'k'], [1, ''], [1e-3, 'm'], [1e-6, 'µ'],
+  [1e-9, 'n'], [1e-12, 'p'], [1e-15, 'f']];
+// Units that take a prefix; a percentage or a ratio does not.
+const SCALED = new Set(['s', 'J', 'W', 'Hz', 'B', 'byte', 'bytes', 'bit', 'bits', 'V', 'A', 'm', 'g', 'FLOP', 'FLOPS', 'flop',
+  'flops', 'op', 'ops', 'cycles', 'cycle', 'MAC', 'MACs', 'B/s', 'J*s', 'Js', 'J s', 'op/s', 'ops/s', '1/s']);
+
+const trim = (text: string) => (text.includes('.') ? text.replace(/\.?0+$/, '') : text);
+const minus = (text: string) => text.replace('-', '−');
+
+export function plain(x: number, digits = 4): string {
+  if (Number.isNaN(x)) return 'not a number';
+  if (!Number.isFinite(x)) return x > 0 ? '∞' : '−∞';
+  const a = Math.abs(x);
+  if (x === 0) return '0';
+  if (a >= 1e15 || a < 1e-4) {
+    const [m, e] = x.toExponential(Math.max(0, digits - 1)).split('e');
+    return minus(`${trim(m)}e${Number(e)}`);
+  }
+  if (Number.isInteger(x) && a < 1e15) return minus(group(x));
+  return minus(trim(x.toPrecision(Math.max(digits, Math.ceil(Math.log10(a + 1))))));
+}
+
+// Few digits, whatever the size.
+export function brief(x: number): string {
+  if (!(Math.abs(x) >= 1e7)) return plain(x, 4);
+  const [m, e] = x.toExponential(3).split('e');
+  return minus(`${trim(m)}e${Number(e)}`);
+}
+
+export const superscript = (n: number) => String(n).replace(/[-\d]/g, (c) => (c === '-' ? '⁻' : '⁰¹²³⁴⁵⁶⁷⁸⁹'[Number(c)]));
+
+export const group = (x: number) => x.toLocaleString('en-US', { maximumFractionDigits: 0 });
+
+export function prefixFor(x: number): [number, string] {
+  const a = Math.abs(x);
+  if (!(a > 0) || !Number.isFinite(a)) return [1, ''];
+  return PREFIXES.find(([f]) => a >= f * 0.9999) ?? PREFIXES[PREFIXES.length - 1];
+}
+
+// A value with its unit: 12.4 mJ, 3.1 k, 0.87.
+export function withUnit(x: number, unit: string, digits = 4): string {
+  if (!Number.isFinite(x)) return plain(x);
+  const scaled = SCALED.has(unit) || (unit === '' && Math.abs(x) >= 1e5);
+  if (!scaled) return unit ? `${plain(x, digits)} ${unit}` : plain(x, digits);
+  const [factor, prefix] = prefixFor(x);
+  return `${minus(trim((x / factor).toPrecision(digits)))}${prefix || unit ? ' ' : ''}${prefix}${unit}`.trimEnd();
+}
+
+export function axisPrefix(lo: number, hi: number, unit: string): [number, string] {
+  const most = Math.max(Math.abs(lo), Math.abs(hi));
+  if (!SCALED.has(unit) && !(unit === '' && (most >= 1e5 || most < 1e-3))) return [1, ''];
+  return prefixFor(most);
+}
+
+// What an axis says: 'energy_j, mJ'. Without a unit a prefix is a power of ten.
+export function axisTitle(name: string, unit: string, [factor, prefix]: [number, string]): string {
+  if (unit) return unit === name && !prefix ? name : `${name}, ${prefix}${unit}`;
+  return prefix ? `${name}, ×10${superscript(Math.round(Math.log10(factor)))}` : name;
+}
+
+export function duration(s: number | null | undefined): string {
+  if (s === null || s === undefined || !Number.isFinite(s) || s < 0) return '–';
+  if (s < 1) return `${Math.round(s * 1000)} ms`;
+  if (s < 60) return `${s < 10 ? trim(s.toFixed(1)) : Math.round(s)} s`;
+  if (s < 3600) return `${Math.floor(s / 60)} min ${Math.floor(s % 60)} s`;
+  if (s < 86400) return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
+  return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`;
+}
+
+export const bytes = (n: number) => withUnit(n, 'B', 3);
+export const rate = (x: number) => (x >= 1e5 ? withUnit(x, '', 3) : plain(x, x >= 100 ? 3 : 2)) + ' /s';
+export const percent = (x: number) => `${x >= 0.9995 && x < 1 ? '99.9' : trim((100 * x).toFixed(x < 0.1 ? 1 : 0))} %`;
+
+export function when(ms: number): string {
+  if (!(ms > 0)) return '–';
+  return new Date(ms).toLocaleString('en-GB', { year: 'numeric', month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit' });
+}
+
+export function ago(ms: number): string {
+  const s = Math.max(0, (Date.now() - ms) / 1000);
+  return s < 2 ? 'now' : `${duration(s).replace(/ \d+ (s|min|h)$/, (m, u) => (s >= 600 && u !== 'h' ? '' : m))} ago`;
+}
+
+// A value of a row, exactly.
+export function exact(v: unknown): string {
+  if (v === null || v === undefined) return '–';
+  if (typeof v === 'number') return minus(String(v));
+  if (typeof v === 'boolean') return v ? 'yes' : 'no';
+  return String(v);
+}

@@ -1,0 +1,209 @@
+// One sweep as the page looks at it: its schema, the worker's columns, the selection, the front.
+import { batch, computed, effect, signal } from '@preact/signals';
+import { getJson, sweepUrl, type ColumnInfo, type Front, type Goal, type Schema, type Summary } from './client';
+import { ask, latest } from './engine';
+import type { Counts } from './engine/messages';
+import { sweeps } from './live';
+import { filter, q, route } from './route';
+
+export const ROWS_MAX = 2_000_000; // that a page holds
+
+export const name = computed(() => (route.value.path[0] === 'sweeps' ? (route.value.path[1] ?? '') : ''));
+export const schema = signal<Schema | null>(null);
+export const counts = signal<Counts>({ rows: 0, total: 0, shown: 0, selected: 0, ms: 0 });
+export const version = signal(0); // another number whenever a picture may have changed
+export const loadError = signal('');
+export const filterError = signal('');
+export const front = signal<Front | null>(null);
+export const frontError = signal('');
+export const truncated = signal(false); // the sweep has more rows than a page holds
+// The server reads a large sweep from its file when somebody first looks at it.
+export const loading = computed(() => counts.value.total === 0 && (summary.value?.recorded ?? 0) > 0 && !loadError.value);
+// Columns with one value only: nothing is to be seen along them.
+export const constant = signal<Set<string>>(new Set());
+export const gpuName = signal('');
+
+export const summary = computed(() => sweeps.value?.find((s) => s.name === name.value) ?? null);
+export const numeric = computed(() => (schema.value?.columns ?? []).filter((c) => c.type !== 'text' && c.resident));
+export const plottable = computed(() => (schema.value?.columns ?? []).filter((c) => c.resident && c.name !== 'sky_feasible'));
+export const column = (of: string): ColumnInfo | undefined => schema.value?.columns.find((c) => c.name === of);
+
+export function goalOf(of: string): 'min' | 'max' {
+  const declared: Goal | undefined = schema.value?.objectives.find((o) => o.name === of)?.goal ?? column(of)?.goal;
+  return declared === 'max' ? 'max' : 'min';
+}
+
+// The two axes: as the address says, else the first objectives, else whatever there is.
+export const axes = computed(() => {
+  const s = schema.value;
+  if (!s) return null;
+  const metrics = numeric.value.filter((c) => c.role === 'metric' || c.role === 'derived');
+  const others = numeric.value.filter((c) => c.role === 'param');
+  const ranked = [...s.objectives.map((o) => o.name), ...metrics.map((c) => c.name), ...others.map((c) => c.name)];
+  const choices = [...new Set(ranked)].filter((n) => column(n)?.resident);
+  const valid = (n: string | null) => (n && column(n)?.resident ? n : null);
+  const x = valid(q('x')) ?? choices[0];
+  const y = valid(q('y')) ?? choices.find((n) => n !== x) ?? x;
+  if (!x) return null;
+  const goal = (key: string, of: string): 'min' | 'max' => (q(key) === 'min' ? 'min' : q(key) === 'max' ? 'max' : goalOf(of));
+  const isText = (n: string) => column(n)?.type === 'text';
+  return {
+    x,
+    y,
+    xlog: q('xlog') === '1' && !isText(x),
+    ylog: q('ylog') === '1' && !isText(y),
+    xgoal: goal('xgoal', x),
+    ygoal: goal('ygoal', y),
+    colour: valid(q('colour')) ?? '',
+    colourLog: q('colourlog') === '1',
+    size: valid(q('size')) ?? '',
+  };
+});
+
+// Columns that the views on the screen want; each view adds its own.
+const wanted = new Map<string, string[]>();
+export function want(view: string, columns: string[]) {
+  const missing = columns.some((c) => ![...wanted.values()].flat().includes(c));
+  wanted.set(view, columns);
+  if (missing) refresh();
+}
+export const unwant = (view: string) => wanted.delete(view);
+
+let opened = '';
+
+async function load(sweep: string) {
+  opened = sweep;
+  batch(() => {
+    schema.value = front.value = null;
+    constant.value = new Set();
+    loadError.value = filterError.value = frontError.value = '';
+    counts.value = { rows: 0, total: 0, shown: 0, selected: 0, ms: 0 };
+    truncated.value = false;
+  });
+  wanted.clear();
+  if (!sweep) return;
+  try {
+    const opening = ask('open', { sweep, rowsMax: ROWS_MAX }); // the worker takes one question after another
+    const s = await getJson<Schema>(sweepUrl(sweep));
+    if (opened !== sweep) return;
+    schema.value = s;
+    setTimeout(refresh, 20); // the views say first which columns they want
+    gpuName.value = (await opening).gpu;
+    const summed = await getJson<Summary>(sweepUrl(sweep, '/summary'));
+    if (opened !== sweep || summed.rows < 2) return;
+    constant.value = new Set(summed.columns.filter((c) => (c.choices ? c.choices.length < 2 : c.min === c.max)).map((c) => c.name));
+  } catch (e) {
+    if (opened === sweep) loadError.value = (e as Error).message;
+  }
+}
+
+export const refresh = latest(async () => {
+  const sweep = opened;
+  if (!sweep || !schema.value) return;
+  try {
+    const columns = [...new Set([...wanted.values()].flat())];
+    const answer = await ask('refresh', { columns });
+    if (opened !== sweep) return;
+    batch(() => {
+      counts.value = answer;
+      truncated.value = answer.truncated;
+      loadError.value = '';
+      if (answer.changed) version.value++;
+    });
+  } catch (e) {
+    if (opened === sweep && !/another sweep/.test((e as Error).message)) loadError.value = (e as Error).message;
+  }
+});
+
+const refilter = latest(async () => {
+  const sweep = opened;
+  if (!sweep || !schema.value) return;
+  try {
+    const answer = await ask('filter', filter.value);
+    if (opened !== sweep) return;
+    batch(() => {
+      counts.value = answer;
+      filterError.value = '';
+      version.value++;
+    });
+  } catch (e) {
+    if (opened === sweep) filterError.value = (e as Error).message;
+  }
+});
+
+// ---- The front: the server's, from doubles ----
+
+const FRONT_MS_MIN = 400; // between two questions while results come
+let frontAt = -Infinity;
+let frontTook = 0;
+let frontFor = '';
+let frontTimer: ReturnType<typeof setTimeout> | undefined;
+
+export function objectivesText(): string {
+  const a = axes.value;
+  if (!a || column(a.x)?.type === 'text' || column(a.y)?.type === 'text' || a.x === a.y) return '';
+  const two = [`${a.x}:${a.xgoal}`, `${a.y}:${a.ygoal}`];
+  if (q('matrix') !== '1') return two.join(',');
+  return (schema.value?.objectives ?? []).map((o) => `${o.name}:${o.goal}`).join(',') || two.join(',');
+}
+
+const askFront = latest(async () => {
+  const sweep = opened;
+  const objectives = objectivesText();
+  if (!sweep || !objectives) {
+    front.value = null;
+    return;
+  }
+  const began = performance.now();
+  const query = new URLSearchParams({ objectives });
+  if (!filter.value.feasible && schema.value?.constraints.length) query.set('infeasible', '1');
+  if (q('by') === 'trial') query.set('by_trial', '1');
+  try {
+    const answer = await getJson<Front>(sweepUrl(sweep, `/front?${query}`));
+    if (opened !== sweep || objectives !== objectivesText()) return;
+    front.value = answer;
+    frontError.value = '';
+  } catch (e) {
+    if (opened !== sweep) return;
+    front.value = null;
+    frontError.value = (e as Error).message;
+  }
+  frontAt = performance.now();
+  frontTook = frontAt - began;
+});
+
+const frontKey = computed(() => JSON.stringify([name.value, objectivesText(), filter.value.feasible, q('by')]));
+const filterKey = computed(() => JSON.stringify(filter.value));
+
+// At once when it is another front, else not so often that it holds up anything.
+function frontSoon() {
+  clearTimeout(frontTimer);
+  if (frontKey.value === frontFor && front.value?.rows === counts.value.total) return;
+  const wait = frontKey.value !== frontFor ? 0 : Math.max(FRONT_MS_MIN, 4 * frontTook) - (performance.now() - frontAt);
+  frontFor = frontKey.value;
+  frontTimer = setTimeout(askFront, Math.max(0, wait));
+}
+
+export function beginSweeps() {
+  effect(() => {
+    const sweep = name.value;
+    if (sweep !== opened) void load(sweep);
+  });
+  let recorded = -1;
+  effect(() => {
+    const s = summary.value;
+    const now = s ? s.recorded + s.failed + s.updated_ms : -1;
+    if (now !== recorded) {
+      recorded = now;
+      refresh();
+    }
+  });
+  effect(() => {
+    void filterKey.value;
+    if (schema.value) refilter();
+  });
+  effect(() => {
+    void [frontKey.value, counts.value.total];
+    if (schema.value) frontSoon();
+  });
+}

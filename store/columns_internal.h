@@ -1,0 +1,34 @@
+/* Columns in memory, for the files that read or fill them: columns.c, times.c. */
+#ifndef SKY_STORE_COLUMNS_INTERNAL_H
+#define SKY_STORE_COLUMNS_INTERNAL_H
+
+#include "store/columns.h"
+#include "store/read_internal.h"
+
+/* The distinct texts of a column, found by hash. */
+typedef struct sky__dictionary {
+    bool used; /* the column is of texts */
+    char **texts;
+    size_t n;
+    uint32_t *slots; /* 1 + index of a text, or 0 */
+} sky__dictionary;
+
+struct sky_columns {
+    sky_store *store;
+    char *sweep;
+    char **names;
+    size_t n_columns;
+    size_t rows_max;
+    int64_t id, generation;
+    uint64_t points, positions;
+    bool loaded, shown; /* shown: the caller has seen rows, and must hear of a reload */
+    bool overlap;       /* the next commit records may list rows that are here already */
+    uint64_t since;
+    size_t rows, cap;
+    uint64_t *trials;
+    double **values;
+    sky__dictionary *texts;
+    sqlite3_stmt *scan, *range;
+};
+
+#endif

@@ -1,0 +1,195 @@
+// Measures the page with a million results, and writes what it measured as JSON. Not a test: times depend
+// on the machine, so each is printed beside the budget and what it was measured with.
+//   node frames.mjs [--out FILE] [--live SECONDS]
+// --live also follows a sweep that records as fast as it can for so long, and the page's heap meanwhile.
+import { writeFileSync } from 'node:fs';
+import { cpus, loadavg } from 'node:os';
+import { join } from 'node:path';
+import { launch, openPage, run, serve, workFolder } from './harness.mjs';
+
+const option = (name, fallback) => {
+  const at = process.argv.indexOf(name);
+  return at < 0 ? fallback : process.argv[at + 1];
+};
+const liveSeconds = Number(option('--live', '0'));
+const folder = workFolder();
+const db = join(folder, 'million.db');
+const sweep = (name, last) => {
+  const file = join(folder, `${name}.yaml`);
+  writeFileSync(file, `name: ${name}
+job: gemm
+space:
+  m: [196, 784, 1568, 3136]
+  n: [64, 128, 256, 512]
+  k: [576, 1152, 2304]
+  rows: {from: 4, to: ${last}, step: 1}
+  cols: {from: 4, to: 150, step: 1}
+derived: {pes: "rows * cols"}
+objectives: [{cycles: min}, {pes: min}]
+`);
+  return file;
+};
+const quantile = (list, q) => [...list].sort((a, b) => a - b)[Math.min(list.length - 1, Math.floor(q * list.length))];
+const note = (text) => process.stderr.write(`${text}\n`);
+const round = (x) => Math.round(x * 100) / 100;
+
+const result = { date: new Date().toISOString(), cpu: cpus()[0].model, cores: cpus().length, load_before: loadavg()[0] };
+run(['run', sweep('million', 150), '--db', db, '--progress', 'none'], [0]);
+const server = serve(['dash', '--db', db, '--listen', '127.0.0.1:0']);
+const url = await server.url;
+const browser = await launch();
+result.browser = browser.version();
+const address = `${url}#/sweeps/million/front?xlog=1&ylog=1&tool=pan`;
+
+// First paint: from the address to ink in the plot. The server has read the columns before, as a
+// coordinator that somebody looks at has; cold is what a fresh 'skyline dash' needs.
+async function firstPaint() {
+  const { page, context } = await openPage(browser, url);
+  await page.addInitScript(() => {
+    const look = () => {
+      const c = document.querySelector('canvas.dots');
+      if (c && c.width > 300) {
+        const data = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
+        for (let i = 3; i < data.length; i += 4) if (data[i]) return void (globalThis.inkAt = performance.now());
+      }
+      setTimeout(look, 15);
+    };
+    look();
+  });
+  await page.goto(address);
+  await page.waitForFunction(() => globalThis.inkAt, null, { timeout: 120000 });
+  const ms = await page.evaluate(() => globalThis.inkAt);
+  await page.getByText(/counted in each pixel/).waitFor({ timeout: 60000 });
+  return { ms, page, context };
+}
+const cold = await firstPaint();
+await cold.context.close();
+const paints = [];
+for (let i = 0; i < 5; i++) {
+  const p = await firstPaint();
+  paints.push(p.ms);
+  await p.context.close();
+}
+note(`first paint ${paints.map(round)}`);
+result.first_paint_ms = { budget: 1000, best: round(Math.min(...paints)), all: paints.map(round), cold: round(cold.ms) };
+
+const { page } = await firstPaint();
+await page.waitForTimeout(1500);
+result.renderer = await page.evaluate(() => {
+  const gl = new OffscreenCanvas(1, 1).getContext('webgl2');
+  const info = gl?.getExtension('WEBGL_debug_renderer_info');
+  return gl ? gl.getParameter(info ? info.UNMASKED_RENDERER_WEBGL : gl.RENDERER) : 'none';
+});
+result.drawn = await page.locator('.pareto .summary').innerText();
+
+// Panning: a pointer that moves with each frame, in a circle, so that the picture is always in motion.
+const pan = await page.evaluate(async () => {
+  const e = document.querySelector('[data-plot=main]');
+  const r = e.getBoundingClientRect();
+  const send = (type, x, y) => e.dispatchEvent(new PointerEvent(type, { pointerId: 1, button: 0, clientX: x, clientY: y, bubbles: true }));
+  e.setPointerCapture = () => {};
+  const cx = r.left + r.width / 2;
+  const cy = r.top + r.height / 2;
+  const times = [];
+  send('pointerdown', cx + 60, cy);
+  let last = 0;
+  await new Promise((done) => {
+    const step = (now) => {
+      if (last) times.push(now - last);
+      last = now;
+      if (times.length >= 300) return done();
+      const a = times.length / 14;
+      send('pointermove', cx + 60 * Math.cos(a), cy + 60 * Math.sin(a));
+      requestAnimationFrame(step);
+    };
+    requestAnimationFrame(step);
+  });
+  send('pointerup', cx, cy);
+  return times;
+});
+result.pan = { budget_fps: 50, frames: pan.length, fps: round((1000 * pan.length) / pan.reduce((a, b) => a + b, 0)), median_ms: round(quantile(pan, 0.5)), p95_ms: round(quantile(pan, 0.95)), p99_ms: round(quantile(pan, 0.99)), frame_ms: pan.map(round) };
+
+note(`pan ${round(result.pan.fps)} frames/s`);
+
+// Brushing: from the pointer's release to the count of selected rows on the page.
+await page.goto(`${url}#/sweeps/million/front?xlog=1&ylog=1`);
+await page.getByText(/counted in each pixel/).waitFor();
+await page.waitForTimeout(1500);
+const brush = await page.evaluate(async () => {
+  const e = document.querySelector('[data-plot=main]');
+  e.setPointerCapture = () => {};
+  const r = e.getBoundingClientRect();
+  const count = document.querySelector('[data-testid=count]');
+  const times = [];
+  for (let i = 0; i < 12; i++) {
+    const send = (type, x, y) => e.dispatchEvent(new PointerEvent(type, { pointerId: 1, button: 0, clientX: r.left + x * r.width, clientY: r.top + y * r.height, bubbles: true }));
+    send('pointerdown', 0.2 + i / 100, 0.3);
+    send('pointermove', 0.6 + i / 100, 0.8);
+    await new Promise((done) => {
+      const watch = new MutationObserver(() => {
+        watch.disconnect();
+        times.push(performance.now() - began);
+        done();
+      });
+      watch.observe(count, { childList: true, characterData: true, subtree: true });
+      const began = performance.now();
+      setTimeout(done, 5000);
+      send('pointerup', 0.6 + i / 100, 0.8);
+    });
+    await new Promise((done) => setTimeout(done, 700));
+  }
+  return times;
+});
+note(`brush ${brush.map(round)}`);
+result.brush_ms = { budget: 50, best: round(Math.min(...brush)), median: round(quantile(brush, 0.5)), all: brush.map(round) };
+
+// The table: the time from a jump to exact values on the screen.
+const jumps = await page.evaluate(async () => {
+  const grid = document.querySelector('[role=grid]');
+  const times = [];
+  for (const share of [0.5, 0.1, 0.9, 0.3, 0.7]) {
+    const began = performance.now();
+    grid.scrollTop = share * grid.scrollHeight;
+    await new Promise((done) => {
+      const look = () => {
+        const cells = [...grid.querySelectorAll('.grid-body [role=row]')];
+        const waiting = grid.querySelector('.wait');
+        if ((performance.now() - began > 5 && cells.length && !waiting) || performance.now() - began > 5000) return done();
+        setTimeout(look, 4);
+      };
+      setTimeout(look, 10);
+    });
+    times.push(performance.now() - began);
+  }
+  return times;
+});
+result.table_jump_ms = { best: round(Math.min(...jumps)), all: jumps.map(round) };
+await page.context().close();
+await server.stop();
+
+if (liveSeconds > 0) {
+  const live = join(folder, 'live.db');
+  const running = serve(['run', sweep('live', 60000), '--db', live, '--progress', 'none', '--dash', '127.0.0.1:0']);
+  const at = await running.url;
+  const { page } = await openPage(browser, at);
+  await page.goto(`${at}#/sweeps/live/front?xlog=1&ylog=1`);
+  const samples = [];
+  const began = Date.now();
+  while (Date.now() - began < liveSeconds * 1000) {
+    await page.waitForTimeout(1000);
+    samples.push(await page.evaluate(() => {
+      const number = (e) => Number((e?.textContent ?? '').replace(/ of.*|,/g, '').match(/\d+/)?.[0] ?? 0);
+      return { recorded: number(document.querySelector('[data-testid=recorded]')), held: number(document.querySelector('[data-testid=count]')), heap_mb: Math.round(performance.memory.usedJSHeapSize / 1048576) };
+    }));
+  }
+  const last = samples[samples.length - 1];
+  result.live = { seconds: liveSeconds, rows_per_s: Math.round(last.recorded / liveSeconds), behind_rows: samples.map((s) => s.recorded - s.held), heap_mb: samples.map((s) => s.heap_mb), held: last.held };
+  await page.context().close();
+  await running.stop();
+}
+await browser.close();
+result.load_after = loadavg()[0];
+const out = option('--out', '');
+if (out) writeFileSync(out, `${JSON.stringify(result)}\n`);
+const { frame_ms, ...brief } = result.pan;
+console.log(JSON.stringify({ ...result, pan: brief }, null, 1));
