@@ -79,6 +79,8 @@ const cli_opt cli_common_opts[] = {
     {0},
 };
 
+/* One command a line. */
+/* clang-format off */
 const cli_command *const cli_commands[] = {
     &cli_run_command,
     &cli_check_command,
@@ -111,6 +113,7 @@ const cli_command *const cli_commands[] = {
     &cli_executor_command,
     NULL,
 };
+/* clang-format on */
 
 const cli_command *cli_command_find(const char *name)
 {
