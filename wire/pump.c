@@ -7,8 +7,10 @@
 
 #include "wire/socket.h"
 
-/* One turn of the loop takes at most this from one socket, so that timers and other sockets are served. */
-enum { TURN_MESSAGES = 256, TURN_BYTES = 8 << 20 };
+/* One turn of the loop takes at most this from one socket, so that timers and other sockets are served.
+ * What a message costs is up to who gets it: a large result is some 10 ms of inserting, and the dashboard's
+ * clients, on the same loop, need several turns an answer. Hence a bound in time, too. */
+enum { TURN_MESSAGES = 256, TURN_BYTES = 8 << 20, TURN_NS = 10 * 1000 * 1000 };
 
 static void tell_idle(sky__pump *p)
 {
@@ -25,10 +27,11 @@ static void drain(sky__pump *p)
 {
     size_t messages = 0, bytes = 0;
     bool more = false;
+    const uint64_t began = uv_hrtime();
     do {
         p->dirty = false;
         while (!p->closing && !p->paused) {
-            more = messages < TURN_MESSAGES && bytes < TURN_BYTES;
+            more = messages < TURN_MESSAGES && bytes < TURN_BYTES && uv_hrtime() - began < TURN_NS;
             if (!more || !p->read(p->owner, &bytes))
                 break;
             p->delivered = true;

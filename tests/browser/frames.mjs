@@ -179,7 +179,7 @@ if (liveSeconds > 0) {
     await page.waitForTimeout(1000);
     samples.push(await page.evaluate(() => {
       const number = (e) => Number((e?.textContent ?? '').replace(/ of.*|,/g, '').match(/\d+/)?.[0] ?? 0);
-      return { recorded: number(document.querySelector('[data-testid=recorded]')), held: number(document.querySelector('[data-testid=count]')), heap_mb: Math.round(performance.memory.usedJSHeapSize / 1048576) };
+      return { recorded: number(document.querySelector('[data-testid=recorded]')), held: /reading/.test(document.querySelector('[data-testid=count]')?.textContent ?? '') ? 0 : number(document.querySelector('[data-testid=count]')), heap_mb: Math.round(performance.memory.usedJSHeapSize / 1048576) };
     }));
   }
   const last = samples[samples.length - 1];
