@@ -519,18 +519,34 @@ Test(coordinator, tells_what_its_workers_do)
     cx_fini(&x);
 }
 
+static bool knows_a_worker(void *arg)
+{
+    cx *x = arg;
+    sky_arena arena = {0};
+    sky_coordinator_info info;
+    const bool knows =
+        sky_coordinator_status(x->c, "", &arena, &info, NULL) == SKY_OK && info.n_workers == 1;
+    sky_arena_free(&arena);
+    return knows;
+}
+
+static bool is_stopped(void *arg)
+{
+    const cw *w = arg;
+    return w->n_stops == 1;
+}
+
 Test(coordinator, stops_its_workers)
 {
     cx x;
     cw w;
     open_fresh(&x);
     cw_open(&w, &x, CW_SILENT);
-    cx_run(&x, 50);
+    cr_assert(cx_until(&x, knows_a_worker, &x));
     cr_assert_eq(sky_coordinator_close(x.c, true, NULL), SKY_OK);
     x.c = NULL;
-    cx_run(&x, 100);
+    cr_assert(cx_until(&x, is_stopped, &w));
     sky_store_close(x.store);
-    cr_assert_eq(w.n_stops, 1);
     cw_close(&w);
     cx_fini(&x);
 }
