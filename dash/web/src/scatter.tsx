@@ -1,5 +1,6 @@
 // The scatter plot of two columns: points or their density below, the front, brushes and the cursor above.
 import { effect, useSignal } from '@preact/signals';
+import { Component, type ComponentChildren } from 'preact';
 import { useEffect, useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 import { Axes, GridLines, fraction, fromScaled, niceEnds, toScaled, type Box, type Scale } from './axis';
 import { ask } from './engine';
@@ -146,12 +147,13 @@ export function Scatter(p: Props) {
   const dx = ((bx.lo - sx.lo) / (sx.hi - sx.lo)) * box.width;
   const dy = ((sy.lo - by.lo) / (sy.hi - sy.lo)) * box.height;
   const inner: Box = { left: BLEED, top: BLEED, width: box.width, height: box.height };
-  const marks = useMemo(() => (
+  const stamp = [shape, bx.lo, by.lo, sx.texts?.length, sy.texts?.length].join();
+  const marks = () => (
     <>
       <FrontMarks box={inner} x={bx} y={by} xgoal={p.xgoal ?? 'min'} ygoal={p.ygoal ?? 'min'} small={p.small} />
       <FilterShapes box={inner} x={bx} y={by} />
     </>
-  ), [shape, bx.lo, by.lo, extents.value]);
+  );
   return (
     <div class={`scatter ${p.small ? 'small' : ''}`} ref={ref} style={{ height: `${p.height}px` }}>
       {width > 0 && (
@@ -162,7 +164,7 @@ export function Scatter(p: Props) {
             <canvas ref={canvas} aria-hidden="true" class="dots" style={{ left: `${BLEED}px`, top: `${BLEED}px`, width: `${box.width}px`, height: `${box.height}px` }} />
             <svg class="figure over moving" width={box.width + 2 * BLEED} height={box.height + 2 * BLEED} aria-hidden="true"
               style={{ transform: dx || dy ? `translate(${dx}px, ${dy}px)` : 'none' }}>
-              {(ends || view.picture) && marks}
+              {(ends || view.picture) && <Still stamp={stamp} draw={marks} />}
             </svg>
           </div>
           <svg class="figure over" width={width} height={p.height} aria-hidden="true">
@@ -175,6 +177,17 @@ export function Scatter(p: Props) {
       )}
     </div>
   );
+}
+
+// Draws again only when its stamp changes. (Keeping the elements themselves between two renderings would keep
+// all that was ever drawn: each element knows its parent.)
+class Still extends Component<{ stamp: string; draw: () => ComponentChildren }> {
+  shouldComponentUpdate(next: { stamp: string }) {
+    return next.stamp !== this.props.stamp;
+  }
+  render() {
+    return this.props.draw();
+  }
 }
 
 const at = (box: Box, x: Scale, y: Scale, vx: number, vy: number): [number, number] => [

@@ -2,7 +2,7 @@
 // trial, since what the worker has is single precision, good for pictures only.
 // The usual libraries make the scrolled element as high as all rows, and browsers stop at some 33 million
 // pixels: here the height is bounded and scrolling is scaled beyond it.
-import { effect, useSignal } from '@preact/signals';
+import { effect, useSignal, type Signal } from '@preact/signals';
 import { useEffect, useMemo, useRef } from 'preact/hooks';
 import { rowsOf, type ColumnInfo } from './client';
 import { ask, latest } from './engine';
@@ -62,7 +62,9 @@ export function Table({ height, id }: { height: number; id: string }) {
     const from = Math.max(0, first.value - 4);
     try {
       const answer = await ask('trials', { from, to: from + visible + 12 });
-      rows.value = { from, ...answer };
+      const old = rows.value;
+      const same = old.from === from && old.trials.join() === answer.trials.join() && old.selected.join() === answer.selected.join();
+      if (!same) rows.value = { from, ...answer };
       fill();
     } catch {
       // no sweep is open any more
@@ -126,10 +128,6 @@ export function Table({ height, id }: { height: number; id: string }) {
   const rem = columns.map((c) => Math.max(c.type === 'text' ? 8 : 6.5, (c.name.length + (c.unit ? c.unit.length + 1 : 0)) * 0.52 + 1.8));
   const grid = `6rem ${rem.map((w) => `minmax(${w.toFixed(1)}rem, ${w.toFixed(1)}fr)`).join(' ')}`;
   const least = `${(6 + rem.reduce((a, b) => a + b, 0)).toFixed(1)}rem`;
-  const chosen = Number(q('trial') ?? NaN);
-  void filled.value;
-  // Beyond the bounded height the rows are placed where the scroll is, not where they would be.
-  const top = (i: number) => (total <= HEIGHT_MAX_PX ? i * ROW_PX : (scroller.current?.scrollTop ?? 0) + (i - first.value) * ROW_PX);
   const head = (name: string, unit: string, doc: string, sortable: boolean, number: boolean) => (
     <div role="columnheader" key={name} class={number ? 'number' : ''} title={doc}
       aria-sort={sort.column === name ? (sort.descending ? 'descending' : 'ascending') : 'none'}>
@@ -159,12 +157,42 @@ export function Table({ height, id }: { height: number; id: string }) {
           </div>
         </div>
         <div role="rowgroup" class="grid-body" style={{ height: `${spacer}px`, minWidth: least }}>
+          <Body id={id} rows={rows} cache={cache} filled={filled} active={active} first={first} grid={grid} scroller={scroller} long={total > HEIGHT_MAX_PX} />
+          {n.value === 0 && <div role="row"><div role="gridcell" class="none">{s.counts.value.rows ? 'No trial is selected.' : 'No trial is recorded yet.'}</div></div>}
+        </div>
+      </div>
+    </div>
+  );
+}
+
+interface BodyProps {
+  id: string;
+  rows: Signal<{ from: number; trials: number[]; selected: boolean[] }>;
+  cache: Map<number, Record<string, any>>;
+  filled: Signal<number>;
+  active: Signal<number>;
+  first: Signal<number>;
+  grid: string;
+  scroller: { current: HTMLDivElement | null };
+  long: boolean;
+}
+
+// The rows that are seen. Its props stay the same while results come, so it is not drawn again for each.
+function Body({ id, rows, cache, filled, active, first, grid, scroller, long }: BodyProps) {
+  const columns = tableColumns();
+  const chosen = Number(q('trial') ?? NaN);
+  const only = onlySelected();
+  void filled.value;
+  // Beyond the bounded height the rows are placed where the scroll is, not where they would be.
+  const top = (i: number) => (long ? (scroller.current?.scrollTop ?? 0) + (i - first.value) * ROW_PX : i * ROW_PX);
+  return (
+    <>
           {rows.value.trials.map((trial, k) => {
             const i = rows.value.from + k;
             const row = cache.get(trial);
             return (
               <div role="row" key={trial} id={`${id}-row-${i}`} aria-rowindex={i + 2} aria-selected={trial === chosen}
-                class={`${i === active.value ? 'active' : ''} ${rows.value.selected[k] && !onlySelected() ? 'in' : ''}`}
+                class={`${i === active.value ? 'active' : ''} ${rows.value.selected[k] && !only ? 'in' : ''}`}
                 style={{ gridTemplateColumns: grid, transform: `translateY(${top(i)}px)` }}
                 onClick={() => { active.value = i; setQuery({ trial: String(trial) }); }}>
                 <div role="gridcell" class="number"><a tabIndex={-1} href={href(['sweeps', s.name.value, 'trials', String(trial)])}>{trial}</a></div>
@@ -176,10 +204,7 @@ export function Table({ height, id }: { height: number; id: string }) {
               </div>
             );
           })}
-          {n.value === 0 && <div role="row"><div role="gridcell" class="none">{s.counts.value.rows ? 'No trial is selected.' : 'No trial is recorded yet.'}</div></div>}
-        </div>
-      </div>
-    </div>
+    </>
   );
 }
 
