@@ -255,7 +255,7 @@ Test(manage, backup_while_somebody_writes)
     OK(sky_store_backup(reader, &o, &e));
     cr_assert_gt(live_next, then + 1000, "it took several steps");
     OK(sky_store_open(&copy, &co, &e));
-    cr_assert_eq(kit_int(copy, "SELECT count(*) FROM noop"), then);
+    cr_assert_eq(kit_int(copy, "SELECT count(*) FROM noop"), (int64_t)then);
     cr_assert_eq(verify(copy), 0, "%s", problems);
     cr_assert_str_eq(sky_store_uuid(copy), sky_store_uuid(live));
     sky_store_close(copy);

@@ -63,9 +63,6 @@ Test(range, values_round_as_their_decimals_do)
     sky_rng_init(&r, test_seed("range"), 1);
     for (int round = 0; round < 300; round++) {
         int digits = (int)sky_rng_below(&r, 9);
-        int64_t unit = 1;
-        for (int i = 0; i < digits; i++)
-            unit *= 10;
         int64_t start = (int64_t)sky_rng_below(&r, 20000) - 10000;
         int64_t step = (int64_t)sky_rng_below(&r, 500) + 1;
         int64_t count = (int64_t)sky_rng_below(&r, 40) + 2;
