@@ -231,6 +231,7 @@ sky_err sky_hypervolume(const double *values, size_t n, size_t k, const sky_goal
                         const double *reference, double *out)
 {
     sky__assert_goals(k, goals);
+    assert(k > 0);
     if (n > UINT32_MAX)
         return SKY_ELIMIT;
     sky_err err = SKY_ENOMEM;
