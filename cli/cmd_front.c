@@ -150,7 +150,8 @@ static int show(const cli_args *a, sky_store *s, const sky_fronts_options *o)
     sky_err err = sky_fronts_open(&fronts, s, a->operands[0], o, &e);
     if (err == SKY_OK)
         err = sky_fronts_refresh(fronts, NULL, &e);
-    const sky_export_options out = cli_export_options(a, TABLE_ROWS);
+    sky_export_options out = cli_export_options(a, TABLE_ROWS);
+    out.brief = true;
     if (err == SKY_OK)
         err = sky_export_front(fronts, &out, &rows, &e);
     code = cli_export_end(a, &out, err, rows, &e);

@@ -40,6 +40,7 @@ static int run_results(const cli_args *a)
         return CLI_FAILURE;
     char *list = sky_strdup(cli_text(a, "columns"));
     sky_export_options o = cli_export_options(a, TABLE_ROWS);
+    o.brief = true;
     o.where = cli_text(a, "where");
     o.order_by = cli_text(a, "order-by");
     o.system_columns = cli_flag(a, "times");

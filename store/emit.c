@@ -62,10 +62,12 @@ static void table_line(sky__emit *m, char *const *cells)
 {
     sky_buf line = {0};
     for (size_t i = 0; i < m->n; i++) {
+        if (m->folded[i])
+            continue;
         const char *text = cells[i] ? cells[i] : "";
         const size_t have = chars(text);
         const size_t pad = have < m->widths[i] ? m->widths[i] - have : 0;
-        if (i > 0)
+        if (line.len > 0)
             sky_buf_puts(&line, "  ");
         if (m->numeric[i])
             sky_buf_printf(&line, "%*s%s", (int)pad, "", text);
@@ -118,6 +120,47 @@ static void forget_cells(sky__emit *m)
     for (size_t i = 0; i < m->waiting * m->n; i++)
         free(m->cells[i]);
     m->waiting = 0;
+}
+
+static bool same_cell(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* All rows are waiting: which columns say nothing? */
+static void fold(sky__emit *m)
+{
+    for (size_t i = m->fold_begin; i < m->fold_end && m->waiting > 1; i++) {
+        size_t r = 1;
+        while (r < m->waiting && same_cell(m->cells[r * m->n + i], m->cells[i]))
+            r++;
+        m->folded[i] = r == m->waiting;
+    }
+}
+
+/* The line below a table: NAME=VALUE of the folded columns, in lines of the terminal's width. */
+static void table_foot(sky__emit *m)
+{
+    enum { WIDTH = 100 };
+    const size_t width = m->o->width ? m->o->width : WIDTH;
+    size_t at = 0;
+    for (size_t i = m->fold_begin; i < m->fold_end; i++) {
+        const char *value = m->waiting && m->cells[i] ? m->cells[i] : "";
+        const size_t len = chars(m->names[i]) + 1 + chars(value);
+        if (!m->folded[i] || !value[0])
+            continue;
+        if (at == 0) {
+            sky_buf_puts(&m->out, "In all rows:");
+            at = strlen("In all rows:");
+        } else if (at + 1 + len > width) {
+            sky_buf_puts(&m->out, "\n ");
+            at = 1;
+        }
+        sky_buf_printf(&m->out, " %s=%s", m->names[i], value);
+        at += 1 + len;
+    }
+    if (at > 0)
+        sky_buf_putc(&m->out, '\n');
 }
 
 static sky_err table_row(sky__emit *m, const sky_value *values, sky_error *e)
@@ -203,7 +246,8 @@ sky_err sky__emit_init(sky__emit *m, const sky_export_options *o, const char *co
         m->cells = calloc(SAMPLE_ROWS * (n + 1), sizeof *m->cells);
         m->widths = calloc(n + 1, sizeof *m->widths);
         m->numeric = malloc(n + 1);
-        if (!m->cells || !m->widths || !m->numeric) {
+        m->folded = calloc(n + 1, 1);
+        if (!m->cells || !m->widths || !m->numeric || !m->folded) {
             sky__emit_fini(m);
             return sky_fail(e, SKY_ENOMEM, "export: out of memory");
         }
@@ -248,8 +292,12 @@ sky_err sky__emit_row(sky__emit *m, const sky_value *values, sky_error *e)
 
 sky_err sky__emit_end(sky__emit *m, sky_error *e)
 {
-    if (m->o->format == SKY_FORMAT_TABLE && !m->measured)
+    if (m->o->format == SKY_FORMAT_TABLE && !m->measured) {
+        if (m->o->brief)
+            fold(m);
         table_head(m);
+        table_foot(m);
+    }
     if (m->o->format == SKY_FORMAT_JSON)
         sky_buf_puts(&m->out, m->rows ? "\n]\n" : "]\n");
     return flush(m, 0, e);
@@ -262,6 +310,7 @@ void sky__emit_fini(sky__emit *m)
     free(m->cells);
     free(m->widths);
     free(m->numeric);
+    free(m->folded);
     sky_buf_free(&m->out);
     *m = (sky__emit){0};
 }

@@ -16,6 +16,9 @@ typedef struct sky__emit {
     char **cells;     /* waiting * n; NULL: absent */
     size_t *widths;   /* in characters */
     uint8_t *numeric; /* no text so far: to the right */
+    /* Of a brief table, the columns that may go to the line below it: [fold_begin, fold_end). */
+    size_t fold_begin, fold_end;
+    uint8_t *folded;
 } sky__emit;
 
 /* On error nothing needs freeing. */

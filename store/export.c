@@ -56,8 +56,9 @@ static sky_err pump(sky_query *q, sky__emit *m, const uint8_t *booleans, sky_val
     return err == SKY_OK ? sky__emit_end(m, e) : err;
 }
 
+/* n_params: the columns after the first are that many parameters. */
 static sky_err run(sky_store *s, const char *sql, const sky_export_options *o,
-                   const uint8_t *booleans, uint64_t *rows, sky_error *e)
+                   const uint8_t *booleans, size_t n_params, uint64_t *rows, sky_error *e)
 {
     sky_query *q = NULL;
     sky__emit m = {0};
@@ -75,6 +76,8 @@ static sky_err run(sky_store *s, const char *sql, const sky_export_options *o,
         names[i] = sky_query_name(q, i);
     if (err == SKY_OK)
         err = sky__emit_init(&m, o, names, n, e);
+    m.fold_begin = 1;
+    m.fold_end = 1 + n_params;
     if (err == SKY_OK)
         err = pump(q, &m, booleans, values, e);
     if (rows)
@@ -91,7 +94,7 @@ sky_err sky_export_sql(sky_store *s, const char *sql, const sky_export_options *
 {
     if (rows)
         *rows = 0;
-    return run(s, sql, o, NULL, rows, e);
+    return run(s, sql, o, NULL, 0, rows, e);
 }
 
 /* ---- A sweep ---- */
@@ -173,6 +176,15 @@ static void suggest(const sky__meta *meta, sky_error *e)
     sky__meta_unknown(meta, name, e);
 }
 
+/* Of the default columns, which begin with trial and the parameters. */
+static size_t n_params_of(const sky__meta *meta, const sky_export_options *o)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < meta->n_columns && !o->columns; i++)
+        n += meta->columns[i].role == SKY__PARAM;
+    return n;
+}
+
 sky_err sky_export_sweep(sky_store *s, const char *sweep, const sky_export_options *o,
                          uint64_t *rows, sky_error *e)
 {
@@ -188,7 +200,7 @@ sky_err sky_export_sweep(sky_store *s, const char *sweep, const sky_export_optio
     if (err == SKY_OK && !sky_buf_ok(&sql))
         err = no_memory(s, e);
     if (err == SKY_OK) {
-        err = run(s, sky_buf_str(&sql), o, booleans, rows, e);
+        err = run(s, sky_buf_str(&sql), o, booleans, n_params_of(&meta, o), rows, e);
         if (err == SKY_EINVAL)
             suggest(&meta, e);
     }
@@ -326,6 +338,8 @@ sky_err sky_export_front(sky_fronts *f, const sky_export_options *o, uint64_t *r
         err = front_prepare(&x, e);
     if (err == SKY_OK)
         err = sky__emit_init(&m, o, x.names, x.n, e);
+    m.fold_begin = x.view.by_point ? 2 : 1; /* after trial, or point and repeats */
+    m.fold_end = m.fold_begin + x.n_params;
     for (size_t i = 0; err == SKY_OK && i < x.view.n && (!o->limit || i < o->limit); i++)
         err = front_row(&x, i, &m, e);
     if (err == SKY_OK)

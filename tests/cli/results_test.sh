@@ -16,8 +16,8 @@ run 0 run g.yaml --db t.db
 export SKYLINE_DB=t.db
 
 run 0 results g-1
-same "$(wc -l <<<"$out")" 13
-has "$out" '^trial +m +n +k +rows +cols +dataflow +timing +cycles +utilization +macs +per_mac'
+same "$(wc -l <<<"$out")" 14
+has "$out" '^trial +m +rows +dataflow +cycles +utilization +macs +per_mac'
 run 0 results g-1 --format json
 same "$(json "$out" 'len(d)')" 12
 same "$(json "$out" '[r["trial"] for r in d] == list(range(12))')" True

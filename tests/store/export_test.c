@@ -136,6 +136,20 @@ Test(export, table)
     cr_assert_str_eq(export(&narrow, 3), "trial  mod\n    0  =1+\n    1  say\n    2  a,b\n");
 }
 
+/* What a parameter says of every row alike is said once. */
+Test(export, brief_table)
+{
+    const sky_export_options o = {.brief = true, .where = "fused"};
+    const char *text = export(&o, 2);
+    const char *foot = strstr(text, "In all rows: fused=true\n");
+    cr_assert(foot && foot[strlen("In all rows: fused=true\n")] == 0, "%s", text);
+    cr_assert(strncmp(text, "trial  n  rate  mode", strlen("trial  n  rate  mode")) == 0, "%s",
+              text);
+    cr_assert_null(memmem(text, (size_t)(foot - text), "fused", 5), "%s", text);
+    const sky_export_options one = {.brief = true, .where = "trial = 1"};
+    cr_assert_null(strstr(export(&one, 1), "In all rows"));
+}
+
 Test(export, mistakes)
 {
     const char *columns[] = {"enrgy_j"};
