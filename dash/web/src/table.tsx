@@ -20,7 +20,9 @@ export const tableColumns = (): ColumnInfo[] => {
   const all = s.schema.value?.columns ?? [];
   const chosen = q('cols')?.split(',');
   if (chosen) return chosen.map((n) => all.find((c) => c.name === n)).filter((c): c is ColumnInfo => !!c);
-  const shown = all.filter((c) => c.role !== 'system' && !c.name.startsWith('sky_'));
+  // A parameter that never changes tells rows apart from nothing; the column chooser still has it.
+  const shown = all.filter((c) => c.role !== 'system' && !c.name.startsWith('sky_')
+    && !(c.role === 'param' && s.constant.value.has(c.name)));
   return (shown.length ? shown : all).slice(0, 24);
 };
 
