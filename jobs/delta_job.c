@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "hw/delta.h"
 #include "hw/gpu_scale.h"
+#include "jobs/job_params.h"
 #include "jobs/jobs_internal.h"
 #include "jobs/netfile.h"
 
@@ -60,56 +61,35 @@ static const char *const reuses[] = {[SKY_DELTA_LOOP] = "loop", [SKY_DELTA_CACHE
 static const char *const layer_kinds[] = {"conv", "all", NULL};
 static const char *const precisions[] = {"fp32", NULL};
 
-#define TEXT(NAME, DEFAULT, CHOICES, DOC)                                                          \
-    {                                                                                              \
-        .name = (NAME), .type = SKY_TEXT, .unit = "", .doc = (DOC), .choices = (CHOICES), .def = { \
-            .type = SKY_TEXT,                                                                      \
-            .s = (DEFAULT)                                                                         \
-        }                                                                                          \
-    }
-#define INTEGER(NAME, UNIT, DEFAULT, MIN, MAX, DOC)                                                \
-    {                                                                                              \
-        .name = (NAME), .type = SKY_INT, .unit = (UNIT), .doc = (DOC), .min = (MIN), .max = (MAX), \
-        .def = {                                                                                   \
-            .type = SKY_INT,                                                                       \
-            .i = (DEFAULT)                                                                         \
-        }                                                                                          \
-    }
-#define REAL(NAME, DEFAULT, MIN, MAX, DOC)                                                         \
-    {                                                                                              \
-        .name = (NAME), .type = SKY_REAL, .unit = "", .doc = (DOC), .min = (MIN), .max = (MAX),    \
-        .def = {                                                                                   \
-            .type = SKY_REAL,                                                                      \
-            .f = (DEFAULT)                                                                         \
-        }                                                                                          \
-    }
-#define SCALE(NAME, DOC) REAL(NAME, 1, 0.001, 1000, DOC)
+#define SCALE(NAME, DOC) SKY__REAL(NAME, "", 1, 0.001, 1000, DOC)
 
 static const sky_param params[N_PARAMS] = {
-    [P_NETWORK] = TEXT("network", "vgg16", NULL,
-                       "a built-in network (skyline networks), or a file: .onnx, .csv"),
-    [P_GPU] = TEXT("gpu", "V100", NULL,
-                   "TITAN Xp, P100, V100, A100, H100, H200, or a file: gpus.csv or gpus.csv:NAME"),
-    [P_BATCH] = INTEGER("batch", "samples", 256, 1, 65536, "mini-batch"),
-    [P_REUSE] = TEXT("reuse", "cache", reuses,
-                     "loop: the paper's, none across main loops; cache: what L1 and L2 can hold"),
-    [P_LAYERS] = TEXT("layers", "conv", layer_kinds,
-                      "all: fully connected layers too, as 1 x 1 convolutions"),
-    [P_LAYER] = TEXT("layer", "", NULL, "one layer alone, by its name; empty: all of them"),
-    [P_PRECISION] = TEXT("precision", "fp32", precisions, "of data and sums"),
-    [P_EFFICIENCY] = REAL("efficiency", 1, 0.001, 1,
-                          "of the FP32 units while data is at hand; 1: a perfect kernel"),
-    [P_BLK_M] = INTEGER("blk_m", "pixels", 0, 0, 1024,
-                        "output pixels of a CTA, a multiple of 32; 0: by the layer"),
-    [P_BLK_N] = INTEGER("blk_n", "channels", 0, 0, 1024,
-                        "output channels of a CTA, a multiple of 8; 0: by the layer"),
-    [P_BLK_K] = INTEGER("blk_k", "", 0, 0, 128, "depth of a main loop; 0: by the layer"),
-    [P_THREADS] = INTEGER("threads", "", 0, 0, 1024,
-                          "of a CTA, a multiple of 32; 0: by the layer, or 64 outputs each"),
-    [P_REGISTERS] = INTEGER("registers", "", 0, 0, 255,
-                            "of a thread; 0: by the layer, or 64 more than its outputs"),
+    [P_NETWORK] = SKY__TEXT("network", "vgg16", NULL,
+                            "a built-in network (skyline networks), or a file: .onnx, .csv"),
+    [P_GPU] =
+        SKY__TEXT("gpu", "V100", NULL,
+                  "TITAN Xp, P100, V100, A100, H100, H200, or a file: gpus.csv or gpus.csv:NAME"),
+    [P_BATCH] = SKY__INTEGER("batch", "samples", 256, 1, 65536, "mini-batch"),
+    [P_REUSE] =
+        SKY__TEXT("reuse", "cache", reuses,
+                  "loop: the paper's, none across main loops; cache: what L1 and L2 can hold"),
+    [P_LAYERS] = SKY__TEXT("layers", "conv", layer_kinds,
+                           "all: fully connected layers too, as 1 x 1 convolutions"),
+    [P_LAYER] = SKY__TEXT("layer", "", NULL, "one layer alone, by its name; empty: all of them"),
+    [P_PRECISION] = SKY__TEXT("precision", "fp32", precisions, "of data and sums"),
+    [P_EFFICIENCY] = SKY__REAL("efficiency", "", 1, 0.001, 1,
+                               "of the FP32 units while data is at hand; 1: a perfect kernel"),
+    [P_BLK_M] = SKY__INTEGER("blk_m", "pixels", 0, 0, 1024,
+                             "output pixels of a CTA, a multiple of 32; 0: by the layer"),
+    [P_BLK_N] = SKY__INTEGER("blk_n", "channels", 0, 0, 1024,
+                             "output channels of a CTA, a multiple of 8; 0: by the layer"),
+    [P_BLK_K] = SKY__INTEGER("blk_k", "", 0, 0, 128, "depth of a main loop; 0: by the layer"),
+    [P_THREADS] = SKY__INTEGER("threads", "", 0, 0, 1024,
+                               "of a CTA, a multiple of 32; 0: by the layer, or 64 outputs each"),
+    [P_REGISTERS] = SKY__INTEGER("registers", "", 0, 0, 255,
+                                 "of a thread; 0: by the layer, or 64 more than its outputs"),
     [P_CTAS_PER_SM] =
-        INTEGER("ctas_per_sm", "", 0, 0, 64, "resident at once; 0: what the SM has room for"),
+        SKY__INTEGER("ctas_per_sm", "", 0, 0, 64, "resident at once; 0: what the SM has room for"),
     [P_SMS_SCALE] = SCALE("sms_scale", "times the GPU's SMs, rounded to a whole number"),
     [P_FP32_SCALE] = SCALE("fp32_scale", "times the FP32 units of an SM"),
     [P_REGISTERS_SCALE] = SCALE("registers_scale", "times the registers of an SM"),

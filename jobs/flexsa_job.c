@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "hw/flexsa.h"
+#include "jobs/job_params.h"
 #include "jobs/jobs_internal.h"
 #include "jobs/netfile.h"
 #include "jobs/pruned.h"
@@ -91,66 +92,56 @@ static int choice(const char *const *list, const char *text)
     return i;
 }
 
-#define TEXT(NAME, DEFAULT, CHOICES, DOC)                                                          \
-    {                                                                                              \
-        .name = (NAME), .type = SKY_TEXT, .unit = "", .doc = (DOC), .choices = (CHOICES), .def = { \
-            .type = SKY_TEXT,                                                                      \
-            .s = (DEFAULT)                                                                         \
-        }                                                                                          \
-    }
-#define INTEGER(NAME, UNIT, DEFAULT, MIN, MAX, DOC)                                                \
-    {                                                                                              \
-        .name = (NAME), .type = SKY_INT, .unit = (UNIT), .doc = (DOC), .min = (MIN), .max = (MAX), \
-        .def = {                                                                                   \
-            .type = SKY_INT,                                                                       \
-            .i = (DEFAULT)                                                                         \
-        }                                                                                          \
-    }
-#define REAL(NAME, UNIT, DEFAULT, MIN, MAX, DOC)                                                   \
-    {                                                                                              \
-        .name = (NAME), .type = SKY_REAL, .unit = (UNIT), .doc = (DOC), .min = (MIN),              \
-        .max = (MAX), .def = {                                                                     \
-            .type = SKY_REAL,                                                                      \
-            .f = (DEFAULT)                                                                         \
-        }                                                                                          \
-    }
-
-#define ENERGY(NAME, UNIT, OF) REAL(NAME, UNIT, 0, 0, 1e6, "energy of " OF "; 0: hw/constants.h")
+#define ENERGY(NAME, UNIT, OF)                                                                     \
+    SKY__REAL(NAME, UNIT, 0, 0, 1e6, "energy of " OF "; 0: hw/constants.h")
 
 static const sky_param params[N_PARAMS] = {
-    [P_NETWORK] = TEXT("network", "resnet50", NULL,
-                       "resnet50, inception_v4, ... (skyline networks), or a file: .onnx, .csv"),
-    [P_ORGANISATION] = TEXT("organisation", "1G1F", NULL,
-                            "groups (G) of rigid (C) or flexible (F) arrays: 1G1C, 1G4C, 4G1F, "
-                            "16G2C, ..."),
-    [P_ARRAY] = INTEGER("array", "PEs", 128, 2, 4096, "edge of all PEs together, as one square"),
-    [P_CORE_ROWS] = INTEGER("core_rows", "PEs", 0, 0, 4096, "rows of each array; 0: from array"),
-    [P_CORE_COLS] = INTEGER("core_cols", "PEs", 0, 0, 4096, "columns of each array; 0: from array"),
-    [P_STREAM_RATIO] = INTEGER("stream_ratio", "", 2, 1, 64,
-                               "rows that stream past one resting tile, over the array's rows"),
-    [P_LOADS] = TEXT("loads", "rowwise", loads,
-                     "a resting tile shifts in row by row (short streams wait), or all at once"),
-    [P_TILING] = TEXT("tiling", "heuristic", tilings, "the paper's, or the best there is"),
-    [P_SWAP] = TEXT("swap", "wgrad", swaps, "products that tiling best may compute transposed"),
-    [P_WIDTH_KEPT] = REAL("width_kept", "", 1, 0.01, 1,
-                          "part of each layer's channels that pruning keeps, rounded to nearest"),
-    [P_TRACE] = TEXT("trace", "", NULL, "file of channels per layer over a training run"),
-    [P_PRUNED] = REAL("pruned", "", 0, 0, 0.99,
-                      "above 0: a made-up trace, its mean part of channels gone at the end"),
+    [P_NETWORK] =
+        SKY__TEXT("network", "resnet50", NULL,
+                  "resnet50, inception_v4, ... (skyline networks), or a file: .onnx, .csv"),
+    [P_ORGANISATION] =
+        SKY__TEXT("organisation", "1G1F", NULL,
+                  "groups (G) of rigid (C) or flexible (F) arrays: 1G1C, 1G4C, 4G1F, "
+                  "16G2C, ..."),
+    [P_ARRAY] =
+        SKY__INTEGER("array", "PEs", 128, 2, 4096, "edge of all PEs together, as one square"),
+    [P_CORE_ROWS] =
+        SKY__INTEGER("core_rows", "PEs", 0, 0, 4096, "rows of each array; 0: from array"),
+    [P_CORE_COLS] =
+        SKY__INTEGER("core_cols", "PEs", 0, 0, 4096, "columns of each array; 0: from array"),
+    [P_STREAM_RATIO] =
+        SKY__INTEGER("stream_ratio", "", 2, 1, 64,
+                     "rows that stream past one resting tile, over the array's rows"),
+    [P_LOADS] =
+        SKY__TEXT("loads", "rowwise", loads,
+                  "a resting tile shifts in row by row (short streams wait), or all at once"),
+    [P_TILING] = SKY__TEXT("tiling", "heuristic", tilings, "the paper's, or the best there is"),
+    [P_SWAP] =
+        SKY__TEXT("swap", "wgrad", swaps, "products that tiling best may compute transposed"),
+    [P_WIDTH_KEPT] =
+        SKY__REAL("width_kept", "", 1, 0.01, 1,
+                  "part of each layer's channels that pruning keeps, rounded to nearest"),
+    [P_TRACE] = SKY__TEXT("trace", "", NULL, "file of channels per layer over a training run"),
+    [P_PRUNED] = SKY__REAL("pruned", "", 0, 0, 0.99,
+                           "above 0: a made-up trace, its mean part of channels gone at the end"),
     [P_PRUNED_SPREAD] =
-        REAL("pruned_spread", "", 0.5, 0.001, 1, "of a made-up trace: how much layers differ"),
-    [P_TRACE_SEED] = INTEGER("trace_seed", "", 0, 0, 9007199254740992.0, "of a made-up trace"),
-    [P_TRACE_AT] = TEXT("trace_at", "mean", whens, "mean over the training, or one of its ends"),
-    [P_DEPTHWISE] = TEXT("depthwise", "arrays", depthwise,
-                         "depthwise convolutions: on the arrays, or elsewhere and not counted"),
-    [P_BATCH] = INTEGER("batch", "samples", 32, 1, 4096, "samples of one step"),
-    [P_PHASE] = TEXT("phase", "training", phases, "which products count"),
-    [P_MEMORY] = TEXT("memory", "ideal", memories, "ideal: never waits for DRAM"),
-    [P_DRAM_GB_S] = REAL("dram_gb_s", "GB/s", 270, 0.001, 1e6, "bandwidth, unless memory is ideal"),
-    [P_GBUF_MIB] = REAL("gbuf_mib", "MiB", 10, 0.125, 4096, "global buffer"),
-    [P_CLOCK_GHZ] = REAL("clock_ghz", "GHz", 0.7, 0.001, 100, "clock of the arrays"),
-    [P_LBUFS] = TEXT("lbufs", "core", lbufs,
-                     "a flexible array's local buffers: a set in each quarter, or one for all"),
+        SKY__REAL("pruned_spread", "", 0.5, 0.001, 1, "of a made-up trace: how much layers differ"),
+    [P_TRACE_SEED] = SKY__INTEGER("trace_seed", "", 0, 0, 9007199254740992.0, "of a made-up trace"),
+    [P_TRACE_AT] =
+        SKY__TEXT("trace_at", "mean", whens, "mean over the training, or one of its ends"),
+    [P_DEPTHWISE] =
+        SKY__TEXT("depthwise", "arrays", depthwise,
+                  "depthwise convolutions: on the arrays, or elsewhere and not counted"),
+    [P_BATCH] = SKY__INTEGER("batch", "samples", 32, 1, 4096, "samples of one step"),
+    [P_PHASE] = SKY__TEXT("phase", "training", phases, "which products count"),
+    [P_MEMORY] = SKY__TEXT("memory", "ideal", memories, "ideal: never waits for DRAM"),
+    [P_DRAM_GB_S] =
+        SKY__REAL("dram_gb_s", "GB/s", 270, 0.001, 1e6, "bandwidth, unless memory is ideal"),
+    [P_GBUF_MIB] = SKY__REAL("gbuf_mib", "MiB", 10, 0.125, 4096, "global buffer"),
+    [P_CLOCK_GHZ] = SKY__REAL("clock_ghz", "GHz", 0.7, 0.001, 100, "clock of the arrays"),
+    [P_LBUFS] =
+        SKY__TEXT("lbufs", "core", lbufs,
+                  "a flexible array's local buffers: a set in each quarter, or one for all"),
     [P_MAC_PJ] = ENERGY("mac_pj", "pJ", "multiplying and adding"),
     [P_LBUF_PJ_BYTE] = ENERGY("lbuf_pj_byte", "pJ/B", "a byte of a buffer beside an array"),
     [P_GBUF_PJ_BYTE] = ENERGY("gbuf_pj_byte", "pJ/B", "a byte of the global buffer"),

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "hw/systolic.h"
+#include "jobs/job_params.h"
 #include "jobs/jobs_internal.h"
 
 enum { P_M, P_N, P_K, P_ROWS, P_COLS, P_DATAFLOW, P_TIMING, N_PARAMS };
@@ -11,21 +12,12 @@ static const char *const dataflows[] = {[SKY_WS] = "ws", [SKY_OS] = "os", [SKY_I
 static const char *const timings[] = {
     [SKY_OVERLAPPED] = "overlapped", [SKY_EXPOSED] = "exposed", NULL};
 
-#define EDGE(NAME, DEFAULT, MAX, DOC)                                                              \
-    {                                                                                              \
-        .name = (NAME), .type = SKY_INT, .unit = "", .doc = (DOC), .min = 1, .max = (MAX),         \
-        .def = {                                                                                   \
-            .type = SKY_INT,                                                                       \
-            .i = (DEFAULT)                                                                         \
-        }                                                                                          \
-    }
-
 static const sky_param params[N_PARAMS] = {
-    [P_M] = EDGE("m", 1024, SKY_GEMM_EDGE_MAX, "rows of A and C"),
-    [P_N] = EDGE("n", 1024, SKY_GEMM_EDGE_MAX, "columns of B and C"),
-    [P_K] = EDGE("k", 1024, SKY_GEMM_EDGE_MAX, "columns of A, rows of B"),
-    [P_ROWS] = EDGE("rows", 128, SKY_ARRAY_EDGE_MAX, "rows of the array"),
-    [P_COLS] = EDGE("cols", 128, SKY_ARRAY_EDGE_MAX, "columns of the array"),
+    [P_M] = SKY__INTEGER("m", "", 1024, 1, SKY_GEMM_EDGE_MAX, "rows of A and C"),
+    [P_N] = SKY__INTEGER("n", "", 1024, 1, SKY_GEMM_EDGE_MAX, "columns of B and C"),
+    [P_K] = SKY__INTEGER("k", "", 1024, 1, SKY_GEMM_EDGE_MAX, "columns of A, rows of B"),
+    [P_ROWS] = SKY__INTEGER("rows", "", 128, 1, SKY_ARRAY_EDGE_MAX, "rows of the array"),
+    [P_COLS] = SKY__INTEGER("cols", "", 128, 1, SKY_ARRAY_EDGE_MAX, "columns of the array"),
     [P_DATAFLOW] = {.name = "dataflow",
                     .type = SKY_TEXT,
                     .unit = "",

@@ -61,29 +61,29 @@ _Static_assert(SKY_HE_TOEPLITZ + 1 == BEST, "names in the order of sky_he_packin
 
 static const sky_param params[N_PARAMS] = {
     [P_NETWORK] =
-        HE_TEXT("network", "resnet20", NULL, "a built-in network, or a file: .onnx, .csv"),
-    [P_LOG_N] = HE_INTEGER("log_n", "", 14, SKY_HE_LOG2_N_MIN, SKY_HE_LOG2_N_MAX,
-                           "ring degree 2^log_n; a ciphertext has half as many slots"),
+        SKY__TEXT("network", "resnet20", NULL, "a built-in network, or a file: .onnx, .csv"),
+    [P_LOG_N] = SKY__INTEGER("log_n", "", 14, SKY_HE_LOG2_N_MIN, SKY_HE_LOG2_N_MAX,
+                             "ring degree 2^log_n; a ciphertext has half as many slots"),
     [P_PRIMES] =
-        HE_INTEGER("primes", "", 3, 2, SKY_HE_DATA_MAX, "data primes of each layer's input"),
-    [P_SPECIAL_PRIMES] = HE_INTEGER("special_primes", "", 1, 1, SKY_HE_SPECIAL_MAX,
-                                    "also data primes in a digit of key switching"),
-    [P_PACKING] = HE_TEXT("packing", "best", packings,
-                          "of convolutions; best: the fewest rotations for each layer"),
+        SKY__INTEGER("primes", "", 3, 2, SKY_HE_DATA_MAX, "data primes of each layer's input"),
+    [P_SPECIAL_PRIMES] = SKY__INTEGER("special_primes", "", 1, 1, SKY_HE_SPECIAL_MAX,
+                                      "also data primes in a digit of key switching"),
+    [P_PACKING] = SKY__TEXT("packing", "best", packings,
+                            "of convolutions; best: the fewest rotations for each layer"),
     [P_HOISTING] =
-        HE_TEXT("hoisting", "double", sky_he_hoisting_names, "what rotations of one input share"),
-    [P_HOISTED_COST] = HE_REAL("hoisted_cost", "", 1, 0.001, 1,
-                               "of a hoisted rotation, a full one being 1: for choices"),
-    [P_PRUNE] = HE_TEXT("prune", "none", sky_he_group_names, "weights that are pruned together"),
-    [P_KEEP] = HE_REAL("keep", "", 1, 0, 1, "part of the rotations of those groups that is kept"),
-    [P_EVALUATE] = HE_TEXT("evaluate", "model", evaluations,
-                           "count: no times; model: from single operations; real: encrypted"),
+        SKY__TEXT("hoisting", "double", sky_he_hoisting_names, "what rotations of one input share"),
+    [P_HOISTED_COST] = SKY__REAL("hoisted_cost", "", 1, 0.001, 1,
+                                 "of a hoisted rotation, a full one being 1: for choices"),
+    [P_PRUNE] = SKY__TEXT("prune", "none", sky_he_group_names, "weights that are pruned together"),
+    [P_KEEP] = SKY__REAL("keep", "", 1, 0, 1, "part of the rotations of those groups that is kept"),
+    [P_EVALUATE] = SKY__TEXT("evaluate", "model", evaluations,
+                             "count: no times; model: from single operations; real: encrypted"),
     [P_REAL_LAYERS] =
-        HE_TEXT("real_layers", "all", NULL, "with evaluate=real: all, or names between commas"),
-    [P_CACHE_MIB] = HE_INTEGER("cache_mib", "MiB", 0, 0, 1 << 20,
-                               "weights of a layer encoded beforehand, at most"),
+        SKY__TEXT("real_layers", "all", NULL, "with evaluate=real: all, or names between commas"),
+    [P_CACHE_MIB] = SKY__INTEGER("cache_mib", "MiB", 0, 0, 1 << 20,
+                                 "weights of a layer encoded beforehand, at most"),
     [P_WEIGHT_SEED] =
-        HE_INTEGER("weight_seed", "", 1, 0, 1e9, "of the synthetic weights (He normal)"),
+        SKY__INTEGER("weight_seed", "", 1, 0, 1e9, "of the synthetic weights (He normal)"),
 };
 
 #define EXACT(NAME, UNIT, GOAL, DOC)    HE_METRIC(NAME, SKY_INT, UNIT, GOAL, SKY_EXACT, DOC)

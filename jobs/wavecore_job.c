@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "hw/wavecore.h"
+#include "jobs/job_params.h"
 #include "jobs/jobs_internal.h"
 #include "jobs/netfile.h"
 
@@ -76,65 +77,49 @@ static const char *const groupings[] = {"greedy", "optimal", NULL};
 static const char *const relus[] = {"separate", "fused", NULL};
 static const char *const overlaps[] = {"layer", "step", NULL};
 
-#define TEXT(NAME, DEFAULT, CHOICES, DOC)                                                          \
-    {                                                                                              \
-        .name = (NAME), .type = SKY_TEXT, .unit = "", .doc = (DOC), .choices = (CHOICES), .def = { \
-            .type = SKY_TEXT,                                                                      \
-            .s = (DEFAULT)                                                                         \
-        }                                                                                          \
-    }
-#define INTEGER(NAME, UNIT, DEFAULT, MIN, MAX, DOC)                                                \
-    {                                                                                              \
-        .name = (NAME), .type = SKY_INT, .unit = (UNIT), .doc = (DOC), .min = (MIN), .max = (MAX), \
-        .def = {                                                                                   \
-            .type = SKY_INT,                                                                       \
-            .i = (DEFAULT)                                                                         \
-        }                                                                                          \
-    }
-#define REAL(NAME, UNIT, DEFAULT, MIN, MAX, DOC)                                                   \
-    {                                                                                              \
-        .name = (NAME), .type = SKY_REAL, .unit = (UNIT), .doc = (DOC), .min = (MIN),              \
-        .max = (MAX), .def = {                                                                     \
-            .type = SKY_REAL,                                                                      \
-            .f = (DEFAULT)                                                                         \
-        }                                                                                          \
-    }
-
 static const sky_param params[N_PARAMS] = {
-    [P_NETWORK] = TEXT("network", "resnet50", NULL,
-                       "a built-in network, or a file: model.onnx, topology.csv"),
-    [P_VARIANT] = TEXT("variant", "MBS2", variants, "what layers hand on to each other on chip"),
-    [P_BATCH] = INTEGER("batch", "samples", 32, 1, SKY_WAVECORE_BATCH_MAX, "mini-batch of a core"),
-    [P_BUFFER_MIB] = REAL("buffer_mib", "MiB", 10, 0.001, 4096, "global buffer of a core"),
-    [P_MEMORY] = TEXT("memory", "HBM2", memories, "bandwidth, capacity, energy (docs)"),
-    [P_CORES] = INTEGER("cores", "", 2, 1, 1024, "of the chip; each has a mini-batch of its own"),
-    [P_ARRAY] = INTEGER("array", "PEs", 128, 8, 4096, "rows and columns of a core's array"),
-    [P_CLOCK_GHZ] = REAL("clock_ghz", "GHz", 0.7, 0.001, 100, "of arrays and vector units"),
-    [P_WIDTH_KEPT] = REAL("width_kept", "", 1, 0.01, 1,
-                          "part of each layer's channels that pruning keeps, rounded to nearest"),
-    [P_TRACE] = TEXT("trace", "", NULL,
-                     "file of channels per layer over a training run; metrics are means over it"),
-    [P_GROUPING] = TEXT("grouping", "greedy", groupings,
-                        "of MBS1 and MBS2: the paper's, or the one with the least traffic"),
+    [P_NETWORK] = SKY__TEXT("network", "resnet50", NULL,
+                            "a built-in network, or a file: model.onnx, topology.csv"),
+    [P_VARIANT] =
+        SKY__TEXT("variant", "MBS2", variants, "what layers hand on to each other on chip"),
+    [P_BATCH] =
+        SKY__INTEGER("batch", "samples", 32, 1, SKY_WAVECORE_BATCH_MAX, "mini-batch of a core"),
+    [P_BUFFER_MIB] = SKY__REAL("buffer_mib", "MiB", 10, 0.001, 4096, "global buffer of a core"),
+    [P_MEMORY] = SKY__TEXT("memory", "HBM2", memories, "bandwidth, capacity, energy (docs)"),
+    [P_CORES] =
+        SKY__INTEGER("cores", "", 2, 1, 1024, "of the chip; each has a mini-batch of its own"),
+    [P_ARRAY] = SKY__INTEGER("array", "PEs", 128, 8, 4096, "rows and columns of a core's array"),
+    [P_CLOCK_GHZ] = SKY__REAL("clock_ghz", "GHz", 0.7, 0.001, 100, "of arrays and vector units"),
+    [P_WIDTH_KEPT] =
+        SKY__REAL("width_kept", "", 1, 0.01, 1,
+                  "part of each layer's channels that pruning keeps, rounded to nearest"),
+    [P_TRACE] =
+        SKY__TEXT("trace", "", NULL,
+                  "file of channels per layer over a training run; metrics are means over it"),
+    [P_GROUPING] = SKY__TEXT("grouping", "greedy", groupings,
+                             "of MBS1 and MBS2: the paper's, or the one with the least traffic"),
     [P_DRAM_GIB_S] =
-        REAL("dram_gib_s", "GiB/s", 0, 0, 1e6, "bandwidth of the chip; 0: the memory's"),
+        SKY__REAL("dram_gib_s", "GiB/s", 0, 0, 1e6, "bandwidth of the chip; 0: the memory's"),
     [P_DRAM_PJ_PER_BIT] =
-        REAL("dram_pj_per_bit", "pJ/bit", 0, 0, 1000, "energy of an access; 0: the memory's"),
-    [P_STREAM_RATIO] = INTEGER("stream_ratio", "", 2, 1, 64,
-                               "rows that stream past one resting tile, over the array's edge"),
-    [P_VECTOR_LANES] = INTEGER("vector_lanes", "", 0, 0, 65536,
-                               "values a core's vector unit takes a cycle; 0: one per column"),
-    [P_NORM_PASSES] = INTEGER("norm_passes", "", 2, 1, 8, "over a norm's operands"),
-    [P_RELU] = TEXT("relu", "separate", relus,
-                    "fused: activations are part of the layer before, where that can be"),
+        SKY__REAL("dram_pj_per_bit", "pJ/bit", 0, 0, 1000, "energy of an access; 0: the memory's"),
+    [P_STREAM_RATIO] =
+        SKY__INTEGER("stream_ratio", "", 2, 1, 64,
+                     "rows that stream past one resting tile, over the array's edge"),
+    [P_VECTOR_LANES] = SKY__INTEGER("vector_lanes", "", 0, 0, 65536,
+                                    "values a core's vector unit takes a cycle; 0: one per column"),
+    [P_NORM_PASSES] = SKY__INTEGER("norm_passes", "", 2, 1, 8, "over a norm's operands"),
+    [P_RELU] = SKY__TEXT("relu", "separate", relus,
+                         "fused: activations are part of the layer before, where that can be"),
     [P_MASK_BITS] =
-        INTEGER("mask_bits", "bit", 1, 0, 16, "of an activation, kept for the backward pass"),
-    [P_DW_BYTES] = INTEGER("dw_bytes", "B", 4, 1, 8, "of a weight's gradient while it sums up"),
-    [P_UPDATE_BYTES] = INTEGER("update_bytes", "B", 0, 0, 64,
-                               "that a weight's update moves; 22: SGD with momentum, in FP32"),
-    [P_OVERLAP] = TEXT("overlap", "layer", overlaps,
-                       "DRAM works while this layer computes, or while any layer of the step does"),
-    [P_STATIC_W] = REAL("static_w", "W", 0, 0, 1e6, "power that chip and memory draw anyway"),
+        SKY__INTEGER("mask_bits", "bit", 1, 0, 16, "of an activation, kept for the backward pass"),
+    [P_DW_BYTES] =
+        SKY__INTEGER("dw_bytes", "B", 4, 1, 8, "of a weight's gradient while it sums up"),
+    [P_UPDATE_BYTES] = SKY__INTEGER("update_bytes", "B", 0, 0, 64,
+                                    "that a weight's update moves; 22: SGD with momentum, in FP32"),
+    [P_OVERLAP] =
+        SKY__TEXT("overlap", "layer", overlaps,
+                  "DRAM works while this layer computes, or while any layer of the step does"),
+    [P_STATIC_W] = SKY__REAL("static_w", "W", 0, 0, 1e6, "power that chip and memory draw anyway"),
 };
 
 #define METRIC(NAME, UNIT, GOAL, DOC)                                                              \
