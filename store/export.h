@@ -35,8 +35,9 @@ typedef struct sky_export_options {
     bool exact_only;     /* of the metrics only exact ones, none derived */
     bool spreadsheet; /* CSV: a text that a spreadsheet would take for a formula gets a leading ' */
     bool no_header;   /* CSV and table */
-    bool brief; /* table: parameters that are the same in all rows in a line below it, if it is short */
-    uint32_t width;   /* table: cut lines to so many characters; 0 = never */
+    bool
+        brief; /* table: parameters that are the same in all rows in a line below it, if it is short */
+    uint32_t width;               /* table: cut lines to so many characters; 0 = never */
     uint32_t time_limit_ms;       /* in SQLite, all rows together; 0 = no limit */
     bool (*cancelled)(void *arg); /* with arg; may be NULL */
 } sky_export_options;
