@@ -156,7 +156,7 @@ static void run_grid(uint32_t workers, uint64_t positions, uint64_t cost_ns, dou
     begin = sky_clock_ns();
     while (answer(&c, cost_ns, 64)) {
         if (c.messages % 64 == 0) {
-            size_t now = sky_sched_get_stats(c.s).bytes;
+            size_t now = sky_sched_bytes(c.s);
             bytes = now > bytes ? now : bytes;
         }
     }

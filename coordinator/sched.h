@@ -203,9 +203,10 @@ typedef struct sky_sched_stats {
     size_t workers, lost, leases, sweeps;
     uint64_t uncommitted;     /* positions settled since the last commit */
     uint64_t results_waiting; /* results to be acknowledged by the next commit */
-    size_t bytes;             /* roughly, of memory held */
 } sky_sched_stats;
-sky_sched_stats sky_sched_get_stats(const sky_sched *s);
+sky_sched_stats sky_sched_get_stats(const sky_sched *s); /* cheap: asked after each message */
+/* Roughly, of memory held; looks at every worker, lease and sweep. */
+size_t sky_sched_bytes(const sky_sched *s);
 
 /* Aborts if the state contradicts itself. Slow; for tests. */
 void sky_sched_check(const sky_sched *s);

@@ -131,25 +131,29 @@ static size_t sweep_bytes(const sky__sweep *w)
 
 sky_sched_stats sky_sched_get_stats(const sky_sched *s)
 {
-    sky_sched_stats st = {.workers = s->live.n,
-                          .lost = s->lost.n,
-                          .leases = s->n_leases,
-                          .sweeps = s->n_sweeps,
-                          .uncommitted = s->uncommitted,
-                          .results_waiting = s->results_waiting};
-    st.bytes = sizeof *s + s->cap_actions * sizeof *s->actions +
-               s->cap_charges * sizeof *s->charges + s->arena.used_bytes +
-               (s->worker_mask + s->lease_mask + 2) * sizeof(void *);
+    return (sky_sched_stats){.workers = s->live.n,
+                             .lost = s->lost.n,
+                             .leases = s->n_leases,
+                             .sweeps = s->n_sweeps,
+                             .uncommitted = s->uncommitted,
+                             .results_waiting = s->results_waiting};
+}
+
+size_t sky_sched_bytes(const sky_sched *s)
+{
+    size_t bytes = sizeof *s + s->cap_actions * sizeof *s->actions +
+                   s->cap_charges * sizeof *s->charges + s->arena.used_bytes +
+                   (s->worker_mask + s->lease_mask + 2) * sizeof(void *);
     for (const sky__worker *w = s->live.first; w; w = w->next) {
-        st.bytes += worker_bytes(w);
+        bytes += worker_bytes(w);
         for (const sky__lease *l = w->leases; l; l = l->next)
-            st.bytes += sizeof *l + l->left.cap * sizeof(sky_range);
+            bytes += sizeof *l + l->left.cap * sizeof(sky_range);
     }
     for (const sky__worker *w = s->lost.first; w; w = w->next)
-        st.bytes += worker_bytes(w);
+        bytes += worker_bytes(w);
     for (size_t i = 0; i < s->n_sweeps; i++)
-        st.bytes += sweep_bytes(s->sweeps[i]);
-    return st;
+        bytes += sweep_bytes(s->sweeps[i]);
+    return bytes;
 }
 
 /* --- Self-check --- */

@@ -14,11 +14,13 @@
 _Static_assert(sizeof((sky__endpoint *)0)->path == sizeof((struct sockaddr_un *)0)->sun_path,
                "a path that fits here fits a socket");
 
-/* Half-open connections die within these; the workers' own heartbeats are the coordinator's business. */
+/* Half-open connections die within these; the workers' own heartbeats are the coordinator's business. Each
+ * end asks for itself: a time to live in the other's pings would only be a second timer a connection, which
+ * ZeroMQ finds by a search through all. */
 enum {
     HANDSHAKE_MS = 10000,
-    HEARTBEAT_MS = 10000,
-    HEARTBEAT_TIMEOUT_MS = 20000,
+    HEARTBEAT_MS = 20000,
+    HEARTBEAT_TIMEOUT_MS = 40000,
     CONNECT_MS = 5000
 };
 enum { RECONNECT_MS = 100, RECONNECT_MS_MAX = 2000, BACKLOG = 1024 };
@@ -168,7 +170,6 @@ sky_err sky__socket_set(void *socket, const sky__endpoint *at, const sky__socket
         {ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS},
         {ZMQ_HEARTBEAT_IVL, HEARTBEAT_MS},
         {ZMQ_HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS},
-        {ZMQ_HEARTBEAT_TTL, HEARTBEAT_TIMEOUT_MS},
         {ZMQ_TCP_KEEPALIVE, 1},
         {ZMQ_CONNECT_TIMEOUT, CONNECT_MS},
         {ZMQ_RECONNECT_IVL, RECONNECT_MS},

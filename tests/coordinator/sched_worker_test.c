@@ -280,7 +280,7 @@ Test(sched_worker, with_numbers_that_make_no_sense_is_ignored)
             }
         }
     }
-    cr_assert_lt(sky_sched_get_stats(f->s).bytes, 1 << 20);
+    cr_assert_lt(sky_sched_bytes(f->s), 1 << 20);
     fx_free(f);
 }
 

@@ -174,10 +174,10 @@ static void check_now(sim *m)
     if (!m->coord_up)
         return;
     sky_sched_check(m->sched);
-    sky_sched_stats st = sky_sched_get_stats(m->sched);
-    m->bytes_max = st.bytes > m->bytes_max ? st.bytes : m->bytes_max;
-    if (st.bytes > BYTES_MAX)
-        sim_wrong(m, "the scheduler holds %zu bytes", st.bytes);
+    const size_t bytes = sky_sched_bytes(m->sched);
+    m->bytes_max = bytes > m->bytes_max ? bytes : m->bytes_max;
+    if (bytes > BYTES_MAX)
+        sim_wrong(m, "the scheduler holds %zu bytes", bytes);
 }
 
 static bool agents_idle(const sim *m)
