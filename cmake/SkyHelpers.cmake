@@ -34,6 +34,9 @@ function(sky_module name)
   endforeach()
 endfunction()
 
+# What the run under ThreadSanitizer needs, and no more.
+add_custom_target(tsan_tests)
+
 # sky_test(NAME SOURCES a.c ... USES module ... [PLAIN] [TIMEOUT s] [LONG] [ARGS ...] [LABELS ...])
 # One test program, registered with ctest. Criterion unless PLAIN (a main of its own).
 # LABELS says which sanitizer runs include it: asan (the default), tsan, or none.
@@ -67,6 +70,9 @@ function(sky_test name)
   endif()
   add_test(NAME ${name} COMMAND ${name} ${T_ARGS} ${configs})
   set_tests_properties(${name} PROPERTIES TIMEOUT ${T_TIMEOUT} LABELS "${T_LABELS}")
+  if("tsan" IN_LIST T_LABELS)
+    add_dependencies(tsan_tests ${name})
+  endif()
 endfunction()
 
 # sky_bench(NAME SOURCES ... USES ...): a program in bench/, built but never run by ctest.
