@@ -2,6 +2,7 @@
 #include "worker/worker.h"
 
 #include <criterion/criterion.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -420,6 +421,21 @@ static int read_number(const char *file)
     return n;
 }
 
+/* Whether each thread of a process is stopped: only then the kernel counts the process as stopped. */
+static bool all_stopped(pid_t pid)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    DIR *tasks = opendir(path);
+    bool all = tasks != NULL;
+    const struct dirent *d;
+    while (all && (d = readdir(tasks)) != NULL)
+        all = d->d_name[0] == '.' || sky_process_state((pid_t)atoi(d->d_name)) == 'T';
+    if (tasks)
+        closedir(tasks);
+    return all;
+}
+
 static void die_together(bool stopped)
 {
     char file[] = "/tmp/sky-worker-XXXXXX";
@@ -440,7 +456,7 @@ static void die_together(bool stopped)
     cr_assert(executor);
     if (stopped)
         kill(executor, SIGSTOP);
-    while (stopped && sky_process_state(executor) != 'T')
+    while (stopped && !all_stopped(executor))
         usleep(1000);
     kill(worker, SIGKILL);
     int status, left = 3; /* the worker, its executor, the executor's program */
