@@ -201,14 +201,16 @@ static sky_err sweep_2(table *t, uint8_t *on_front)
 {
     if (!sky__order_rows(t->columns, 2, t->rows, t->n_rows))
         return SKY_ENOMEM;
-    double best_x = NAN, best_y = NAN; /* the last point that got on the front */
+    double best_y = NAN;
+    uint32_t last = 0; /* the last row that got on the front; its y is best_y */
     for (size_t i = 0; i < t->n_rows; i++) {
-        double x = sky__at(&t->columns[0], t->rows[i]), y = sky__at(&t->columns[1], t->rows[i]);
-        if (i > 0 && y >= best_y && !(x == best_x && y == best_y))
+        uint32_t row = t->rows[i];
+        double y = sky__at(&t->columns[1], row);
+        if (y >= best_y && !(y == best_y && t->columns[0].data[row] == t->columns[0].data[last]))
             continue;
-        best_x = x;
         best_y = y;
-        on_front[t->rows[i]] = 1;
+        last = row;
+        on_front[row] = 1;
     }
     return SKY_OK;
 }

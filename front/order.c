@@ -19,21 +19,31 @@ typedef struct item {
 
 enum { INSERTION_MAX = 24, SMALL_MAX = 4096, DIGIT_BITS_MAX = 11, PASSES_MAX = 3 };
 
-/* The bit pattern of a double as an integer of the same order. */
+/* The bit pattern of a double as an integer of the same order; equal values have equal ones. */
 static uint64_t ordered_bits(double x)
 {
     uint64_t bits;
+    x += 0.0; /* a negative zero becomes a positive one */
     memcpy(&bits, &x, sizeof bits);
     return bits >> 63 ? ~bits : bits | (uint64_t)1 << 63;
 }
 
-static void insertion_sort(const sky__column *c, item *a, size_t n)
+static bool comes_before(const sky__column *columns, size_t k, uint32_t a, uint32_t b)
+{
+    for (size_t j = 0; j < k; j++) {
+        double x = sky__at(&columns[j], a), y = sky__at(&columns[j], b);
+        if (x != y)
+            return x < y;
+    }
+    return false;
+}
+
+static void insertion_sort(const sky__column *columns, size_t k, item *a, size_t n)
 {
     for (size_t i = 1; i < n; i++) {
         item moving = a[i];
-        double x = sky__at(c, moving.row);
         size_t j = i;
-        for (; j > 0 && sky__at(c, a[j - 1].row) > x; j--)
+        for (; j > 0 && comes_before(columns, k, moving.row, a[j - 1].row); j--)
             a[j] = a[j - 1];
         a[j] = moving;
     }
@@ -57,8 +67,8 @@ static bool set_keys(const sky__column *c, item *a, size_t n, int key_bits, bool
             a[i].key = (uint32_t)((sky__at(c, a[i].row) - low) * scale);
         return true;
     }
-    uint64_t base = ordered_bits(low == 0 ? -0.0 : low);
-    uint64_t span = ordered_bits(high == 0 ? 0.0 : high) - base;
+    uint64_t base = ordered_bits(low);
+    uint64_t span = ordered_bits(high) - base;
     int shift = 64 - __builtin_clzll(span) - key_bits;
     shift = shift > 0 ? shift : 0;
     for (size_t i = 0; i < n; i++)
@@ -97,37 +107,28 @@ static void radix_sort(item *a, item *tmp, size_t n, int digit_bits, int passes)
         memcpy(a, from, n * sizeof *a);
 }
 
-static void sort_items(const sky__column *c, item *a, item *tmp, size_t n, bool by_bits)
+/* Equal values have equal keys, so a run of equal keys is all that the next columns can order. */
+static void sort_items(const sky__column *columns, size_t k, item *a, item *tmp, size_t n,
+                       bool by_bits)
 {
     if (n <= INSERTION_MAX) {
-        insertion_sort(c, a, n);
+        insertion_sort(columns, k, a, n);
         return;
     }
     bool small = n <= SMALL_MAX;
     int digit_bits = small ? 8 : DIGIT_BITS_MAX, passes = small ? 2 : PASSES_MAX;
-    if (!set_keys(c, a, n, small ? 16 : 32, by_bits))
+    if (!set_keys(&columns[0], a, n, small ? 16 : 32, by_bits)) {
+        if (k > 1)
+            sort_items(columns + 1, k - 1, a, tmp, n, false);
         return;
+    }
     radix_sort(a, tmp, n, digit_bits, passes);
     for (size_t i = 0, end; i < n; i = end) {
         for (end = i + 1; end < n && a[end].key == a[i].key; end++)
             continue;
         /* The depth is bounded: each level by bits fixes at least 16 of 64. */
         if (end - i > 1)
-            sort_items(c, a + i, tmp + i, end - i, true);
-    }
-}
-
-static void order_items(const sky__column *columns, size_t k, item *a, item *tmp, size_t n)
-{
-    sort_items(&columns[0], a, tmp, n, false);
-    if (k == 1)
-        return;
-    for (size_t i = 0, end; i < n; i = end) {
-        double x = sky__at(&columns[0], a[i].row);
-        for (end = i + 1; end < n && sky__at(&columns[0], a[end].row) == x; end++)
-            continue;
-        if (end - i > 1)
-            order_items(columns + 1, k - 1, a + i, tmp + i, end - i);
+            sort_items(columns, k, a + i, tmp + i, end - i, true);
     }
 }
 
@@ -141,7 +142,7 @@ bool sky__order_rows(const sky__column *columns, size_t k, uint32_t *rows, size_
         return false;
     for (size_t i = 0; i < n; i++)
         a[i].row = rows[i];
-    order_items(columns, k, a, a + n, n);
+    sort_items(columns, k, a, a + n, n, false);
     for (size_t i = 0; i < n; i++)
         rows[i] = a[i].row;
     free(a);
