@@ -199,6 +199,21 @@ static sky_err validate(const sky_value *p, sky_error *e)
     return SKY_OK;
 }
 
+static sky_err check_inputs(sky_job_ctx *ctx, const sky_descriptor *d, const sky_value *p,
+                            sky_error *e)
+{
+    (void)d;
+    const sky_network *net = NULL;
+    sky_gpu g;
+    sky_err err = sky_job_inputs(p[P_NETWORK].s, NULL, ctx->workdir, &net, e);
+    if (err == SKY_OK && sky_gpu_is_file(p[P_GPU].s)) {
+        err = sky_gpu_resolve(p[P_GPU].s, ctx->workdir, &g, e);
+        if (err != SKY_OK && e && strncmp(e->text, "gpu:", 4) != 0)
+            sky_fail_prefix(e, "gpu");
+    }
+    return err;
+}
+
 /* --- one point --- */
 
 /* The layers of one network under one choice of tiles, ready for any GPU and batch. */
@@ -528,6 +543,7 @@ const sky_job sky__job_delta = {
           .metrics = metrics,
           .n_metrics = N_METRICS},
     .validate = validate,
+    .check_inputs = check_inputs,
     .run_batch = run_batch,
     .details = details,
 };
