@@ -59,6 +59,7 @@ run 0 keys show --keys stranger --json
 key=$(json "$out" 'd["client"]')
 run 0 keys authorize guest "$key" --roles read && has "$out" 'guest'
 run 1 keys authorize guest "$key"
+run 0 keys new spare
 run 0 keys authorize friend stranger/client.pub --keys spare
 run 0 keys show --keys spare --json && has "$out" "friend"
 run 2 keys authorize foe stranger/client.key --keys spare && has "$err" 'secret'
