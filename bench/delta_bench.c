@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench/job_batch.h"
+#include "bench/timed_batch.h"
 #include "hw/delta.h"
 
 enum { ROWS = 2000 };
@@ -28,22 +28,23 @@ static int64_t layers_of(const char *network)
 
 static void bench(const char *network, const char *reuse, const char *vary)
 {
-    job_batch b;
-    job_batch_open(&b, "delta", ROWS);
+    timed_batch b;
+    timed_batch_open(&b, "delta", ROWS);
     for (size_t i = 0; i < ROWS; i++) {
-        job_batch_param(&b, "network")->s[i] = network;
-        job_batch_param(&b, "reuse")->s[i] = reuse;
+        timed_batch_param(&b, "network")->s[i] = network;
+        timed_batch_param(&b, "reuse")->s[i] = reuse;
         if (strcmp(vary, "gpu") == 0)
-            job_batch_param(&b, "l2_bw_scale")->f[i] = 0.5 + (double)i / ROWS;
+            timed_batch_param(&b, "l2_bw_scale")->f[i] = 0.5 + (double)i / ROWS;
         else if (strcmp(vary, "batch") == 0)
-            job_batch_param(&b, "batch")->i[i] = 1 + (int64_t)(i * 37 % 512);
+            timed_batch_param(&b, "batch")->i[i] = 1 + (int64_t)(i * 37 % 512);
         else {
-            job_batch_param(&b, "blk_m")->i[i] = 32 * (1 + (int64_t)i % 8);
-            job_batch_param(&b, "blk_n")->i[i] = 32;
-            job_batch_param(&b, "blk_k")->i[i] = 1 + (int64_t)i % 40; /* what an SM has room for */
+            timed_batch_param(&b, "blk_m")->i[i] = 32 * (1 + (int64_t)i % 8);
+            timed_batch_param(&b, "blk_n")->i[i] = 32;
+            timed_batch_param(&b, "blk_k")->i[i] =
+                1 + (int64_t)i % 40; /* what an SM has room for */
         }
     }
-    const double us = job_batch_us(&b);
+    const double us = timed_batch_us(&b);
     const int64_t layers = layers_of(network);
     printf("{\"bench\": \"delta\", \"network\": \"%s\", \"reuse\": \"%s\", \"vary\": \"%s\", "
            "\"us_per_point\": %.2f, \"target_us\": 50, \"ok\": %s, \"layers\": %" PRId64
@@ -51,7 +52,7 @@ static void bench(const char *network, const char *reuse, const char *vary)
            "\"maestro\": \"0.7 ms a layer (measured on a like machine)\", "
            "\"scale_sim\": \"1.2 to 55.6 s a layer of ResNet-50 at batch 1 (likewise)\"}\n",
            network, reuse, vary, us, us < 50 ? "true" : "false", layers, us / (double)layers);
-    job_batch_close(&b);
+    timed_batch_close(&b);
 }
 
 int main(void)

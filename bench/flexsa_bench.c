@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "bench/job_batch.h"
+#include "bench/timed_batch.h"
 #include "hw/network.h"
 
 enum { ROWS = 2000, BEST_ROWS = 20 };
@@ -19,14 +19,14 @@ static void bench_flexsa(const char *network)
     int32_t layers = sky_network_convs(net, NULL, false, convs);
     free(convs);
     for (size_t o = 0; o < sizeof organisations / sizeof *organisations; o++) {
-        job_batch b;
-        job_batch_open(&b, "flexsa", ROWS);
+        timed_batch b;
+        timed_batch_open(&b, "flexsa", ROWS);
         for (size_t i = 0; i < ROWS; i++) { /* no two neighbours share a width */
-            job_batch_param(&b, "network")->s[i] = network;
-            job_batch_param(&b, "organisation")->s[i] = organisations[o];
-            job_batch_param(&b, "width_kept")->f[i] = 0.3 + 0.7 * (double)i / ROWS;
+            timed_batch_param(&b, "network")->s[i] = network;
+            timed_batch_param(&b, "organisation")->s[i] = organisations[o];
+            timed_batch_param(&b, "width_kept")->f[i] = 0.3 + 0.7 * (double)i / ROWS;
         }
-        double us = job_batch_us(&b);
+        double us = timed_batch_us(&b);
         printf("{\"bench\": \"flexsa\", \"network\": \"%s\", \"organisation\": \"%s\", "
                "\"us_per_point\": %.2f, \"target_us\": 20, \"layers\": %d, \"gemms_per_layer\": 3, "
                "\"us_per_layer\": %.3f, "
@@ -35,7 +35,7 @@ static void bench_flexsa(const char *network)
                "like machine, forward only)\", "
                "\"scale_sim\": \"1.2 to 55.6 s a layer of ResNet-50 at batch 1 (likewise)\"}\n",
                network, organisations[o], us, layers, us / layers);
-        job_batch_close(&b);
+        timed_batch_close(&b);
     }
 }
 
@@ -43,21 +43,22 @@ static void bench_flexsa(const char *network)
 static void bench_kind(const char *kind, const char *tiling, double pruned, bool same_width,
                        size_t rows)
 {
-    job_batch b;
-    job_batch_open(&b, "flexsa", rows);
+    timed_batch b;
+    timed_batch_open(&b, "flexsa", rows);
     for (size_t i = 0; i < rows; i++) {
-        job_batch_param(&b, "tiling")->s[i] = tiling;
-        job_batch_param(&b, "pruned")->f[i] = pruned;
-        job_batch_param(&b, "gbuf_mib")->f[i] = 1 + (double)i / (double)rows;
+        timed_batch_param(&b, "tiling")->s[i] = tiling;
+        timed_batch_param(&b, "pruned")->f[i] = pruned;
+        timed_batch_param(&b, "gbuf_mib")->f[i] = 1 + (double)i / (double)rows;
         if (pruned > 0)
-            job_batch_param(&b, "trace_seed")->i[i] = (int64_t)i;
+            timed_batch_param(&b, "trace_seed")->i[i] = (int64_t)i;
         else
-            job_batch_param(&b, "width_kept")->f[i] = same_width ? 0.6 : 0.3 + 0.7 * (double)i / (double)rows;
+            timed_batch_param(&b, "width_kept")->f[i] =
+                same_width ? 0.6 : 0.3 + 0.7 * (double)i / (double)rows;
     }
     printf("{\"bench\": \"flexsa\", \"network\": \"resnet50\", \"organisation\": \"1G1F\", "
            "\"rows\": \"%s\", \"us_per_point\": %.2f}\n",
-           kind, job_batch_us(&b));
-    job_batch_close(&b);
+           kind, timed_batch_us(&b));
+    timed_batch_close(&b);
 }
 
 int main(void)

@@ -3,31 +3,31 @@
 #include <stdio.h>
 
 #include "base/rng.h"
-#include "bench/job_batch.h"
+#include "bench/timed_batch.h"
 
 enum { ROWS = 100000 };
 
 static void bench(const char *dataflow, const char *timing)
 {
     static const char *const sizes[] = {"m", "n", "k", "rows", "cols"};
-    job_batch b;
+    timed_batch b;
     sky_rng rng;
     sky_rng_init(&rng, 1, 0);
-    job_batch_open(&b, "gemm", ROWS);
+    timed_batch_open(&b, "gemm", ROWS);
     for (size_t p = 0; p < 5; p++)
         for (size_t i = 0; i < ROWS; i++)
-            job_batch_param(&b, sizes[p])->i[i] =
+            timed_batch_param(&b, sizes[p])->i[i] =
                 1 + (int64_t)sky_rng_below(&rng, p < 3 ? 4096 : 256);
     for (size_t i = 0; i < ROWS; i++) {
-        job_batch_param(&b, "dataflow")->s[i] = dataflow;
-        job_batch_param(&b, "timing")->s[i] = timing;
+        timed_batch_param(&b, "dataflow")->s[i] = dataflow;
+        timed_batch_param(&b, "timing")->s[i] = timing;
     }
     printf(
         "{\"bench\": \"gemm\", \"dataflow\": \"%s\", \"timing\": \"%s\", \"us_per_point\": %.4f, "
         "\"scale_sim\": \"1.2 to 55.6 s a layer (its exposed timing, measured on a like "
         "machine)\"}\n",
-        dataflow, timing, job_batch_us(&b));
-    job_batch_close(&b);
+        dataflow, timing, timed_batch_us(&b));
+    timed_batch_close(&b);
 }
 
 int main(void)

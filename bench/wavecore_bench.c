@@ -4,27 +4,27 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "bench/job_batch.h"
+#include "bench/timed_batch.h"
 
 enum { ROWS = 1000 };
 
 static void bench(const char *network, const char *variant, const char *vary)
 {
-    job_batch b;
-    job_batch_open(&b, "wavecore", ROWS);
+    timed_batch b;
+    timed_batch_open(&b, "wavecore", ROWS);
     for (size_t i = 0; i < ROWS; i++) {
-        job_batch_param(&b, "network")->s[i] = network;
-        job_batch_param(&b, "variant")->s[i] = variant;
+        timed_batch_param(&b, "network")->s[i] = network;
+        timed_batch_param(&b, "variant")->s[i] = variant;
         if (strcmp(vary, "buffer") == 0)
-            job_batch_param(&b, "buffer_mib")->f[i] = 5 + 35 * (double)i / ROWS;
+            timed_batch_param(&b, "buffer_mib")->f[i] = 5 + 35 * (double)i / ROWS;
         else
-            job_batch_param(&b, "width_kept")->f[i] = 0.3 + 0.7 * (double)i / ROWS;
+            timed_batch_param(&b, "width_kept")->f[i] = 0.3 + 0.7 * (double)i / ROWS;
     }
-    const double us = job_batch_us(&b);
+    const double us = timed_batch_us(&b);
     printf("{\"bench\": \"wavecore\", \"network\": \"%s\", \"variant\": \"%s\", \"vary\": \"%s\", "
            "\"cpu_us_per_point\": %.2f, \"target_us\": 50, \"ok\": %s}\n",
            network, variant, vary, us, us < 50 ? "true" : "false");
-    job_batch_close(&b);
+    timed_batch_close(&b);
 }
 
 int main(void)

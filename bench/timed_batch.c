@@ -1,4 +1,4 @@
-#include "bench/job_batch.h"
+#include "bench/timed_batch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,13 +7,13 @@
 
 enum { RUNS = 7 };
 
-static void die(const job_batch *b, const char *why)
+static void die(const timed_batch *b, const char *why)
 {
     fprintf(stderr, "%s: %s\n", b->job ? b->job->d.name : "bench", why);
     exit(1);
 }
 
-static sky_column column(const job_batch *b, sky_type type)
+static sky_column column(const timed_batch *b, sky_type type)
 {
     sky_column c = {.type = type, .absent = calloc(b->rows, 1)};
     c.i = calloc(b->rows, sizeof *c.i); /* one 8-byte cell serves each type */
@@ -22,9 +22,9 @@ static sky_column column(const job_batch *b, sky_type type)
     return c;
 }
 
-void job_batch_open(job_batch *b, const char *job, size_t rows)
+void timed_batch_open(timed_batch *b, const char *job, size_t rows)
 {
-    *b = (job_batch){.job = sky_job_find(job), .rows = rows};
+    *b = (timed_batch){.job = sky_job_find(job), .rows = rows};
     if (!b->job || !b->job->run_batch)
         die(b, "there is no such job, or it takes no batches");
     const sky_descriptor *d = &b->job->d;
@@ -37,7 +37,7 @@ void job_batch_open(job_batch *b, const char *job, size_t rows)
         b->out[m] = column(b, d->metrics[m].type);
 }
 
-void job_batch_close(job_batch *b)
+void timed_batch_close(timed_batch *b)
 {
     for (size_t p = 0; p < b->job->d.n_params; p++)
         free(b->in[p].i), free(b->in[p].absent);
@@ -45,7 +45,7 @@ void job_batch_close(job_batch *b)
         free(b->out[m].i), free(b->out[m].absent);
 }
 
-sky_column *job_batch_param(job_batch *b, const char *name)
+sky_column *timed_batch_param(timed_batch *b, const char *name)
 {
     for (size_t p = 0; p < b->job->d.n_params; p++) {
         if (strcmp(b->job->d.params[p].name, name) == 0)
@@ -68,7 +68,7 @@ static void fail_row(sky_job_ctx *ctx, size_t row, const char *reason)
     die(ctx->impl, reason);
 }
 
-double job_batch_us(job_batch *b)
+double timed_batch_us(timed_batch *b)
 {
     sky_arena scratch = {0};
     sky_job_ctx ctx;
