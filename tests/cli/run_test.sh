@@ -55,6 +55,13 @@ run 1 run never.yaml --db t.db && has "$err" 'fail'
 printf 'name: cmd\njob: command\ncommand: [/bin/true]\nspace: {x: [1, 2, 3]}\n' >cmd.yaml
 run 0 run cmd.yaml --db t.db && same "$(sql t.db 'SELECT count(*) FROM "cmd"')" 3
 
+run 2 run cmd.yaml --db t.db --name none --set 'command=[echo, "{xx}"]' && has "$err" 'did you mean \{x\}'
+sed /command:/d cmd.yaml >nocmd.yaml
+run 2 run nocmd.yaml --db t.db --name none && has "$err" 'no program'
+run 0 sweeps --db t.db && lacks "$out" '^none '
+# A `where` that rejects everything is said to.
+run 1 run a.yaml --db t.db --name void --set 'where=[x < 0]' && has "$err" 'rejects every point'
+
 # Wrong files and folders.
 echo "no database at all, but long enough to be looked at as one by SQLite's header check" >text.db
 run 1 run a.yaml --db text.db && has "$err" 'text.db'
