@@ -13,7 +13,7 @@ enum {
 
 typedef struct cli_precheck {
     uint64_t checked, refused;
-    uint64_t first; /* the first trial refused */
+    uint64_t first;  /* the first trial refused */
     char place[512]; /* "file:line:column" of the value that the job names; "": none alone */
     char why[SKY_ERROR_TEXT_MAX];
 } cli_precheck;
@@ -26,8 +26,10 @@ int cli_precheck_tell(const cli_args *a, const cli_precheck *c);
 int cli_precheck_run(const cli_args *a, const sky_plan *plan);
 
 #define CLI_OPT_UNCHECKED                                                                          \
-    {.name = "unchecked",                                                                          \
-     .doc = "Begin even if the job refuses points or cannot read a file that they name; their "    \
-            "trials then fail."}
+    {                                                                                              \
+        .name = "unchecked",                                                                       \
+        .doc = "Begin even if the job refuses points or cannot read a file that they name; their " \
+               "trials then fail."                                                                 \
+    }
 
 #endif
