@@ -119,7 +119,8 @@ const cli_command cli_submit_command = {
     .about =
         "The file is read and checked here, with CSV files and overrides resolved; the coordinator "
         "and the workers need no copy of it. Files that a job reads itself, such as a network, "
-        "are looked at here too, and must be at the same place on the workers. Submitting a sweep again goes on where it stopped.",
+        "are looked at here too, and must be at the same place on the workers. Submitting a sweep "
+        "again goes on where it stopped.",
     .opts = submit_opts,
     .examples = "skyline submit sweep.yaml --connect tcp://login1:7733 # and return\n"
                 "skyline submit sweep.yaml --wait # and follow it\n",

@@ -109,7 +109,7 @@ static void print_text(const cli_summary *s, int64_t front, sky_buf *out)
     char n[32], m[32], took[32];
     const uint64_t now = i->recorded - s->recorded_before;
     /* Its state stays "running" for the next coordinator, but nobody runs it now. */
-    const bool stopped = s->interrupted && i->state == SKY_SWEEP_RUNNING;
+    const bool stopped = i->state == SKY_SWEEP_RUNNING;
     sky_buf_printf(out, "%s%s%s is %s%s%s (%s)\n", cli_style(colour, CLI_BOLD), i->name,
                    cli_style(colour, CLI_RESET),
                    stopped ? "stopped" : sky_sweep_state_name(i->state),
