@@ -8,13 +8,14 @@
 #include "cli/columns_of.h"
 #include "cli/commands.h"
 #include "cli/plans.h"
+#include "cli/precheck.h"
 #include "cli/table.h"
 #include "cli/term.h"
 
 enum {
     EXACT_POINTS_MAX = 2000000, /* `where` is counted point by point up to here: a second or two */
     SAMPLE_POINTS = 100000,     /* beyond, so many random points are asked */
-    VALIDATED_MAX = 1000,       /* points that the job itself checks */
+    SHOWN_MAX = 1000,
 };
 
 typedef struct check {
@@ -24,25 +25,10 @@ typedef struct check {
     cli_batch *batch;
     uint64_t kept; /* points that `where` keeps */
     bool estimated;
-    uint64_t shown[1000]; /* the first trials that `where` keeps */
+    uint64_t shown[SHOWN_MAX]; /* the first trials that `where` keeps */
     size_t n_shown, shown_max;
-    uint64_t validated, invalid;
-    char first_invalid[SKY_ERROR_TEXT_MAX];
+    cli_precheck job;
 } check;
-
-static void validate(check *c, uint64_t trial)
-{
-    const sky_job *job = sky_job_find(sky_plan_job(c->plan)->name);
-    if (!job || job->d.open || c->validated >= VALIDATED_MAX)
-        return;
-    sky_value values[SKY_PARAMS_MAX];
-    sky_error e = {0};
-    sky_plan_decode(c->plan, trial, values);
-    c->validated++;
-    if (sky_job_check(job, values, &e) != SKY_OK && c->invalid++ == 0)
-        snprintf(c->first_invalid, sizeof c->first_invalid, "point %" PRIu64 ": %.900s", trial,
-                 e.text);
-}
 
 /* Keeps what `where` keeps of the n trials in the batch. */
 static sky_err look_at(check *c, size_t n, sky_error *e)
@@ -52,7 +38,6 @@ static sky_err look_at(check *c, size_t n, sky_error *e)
         if (!c->batch->keep[i])
             continue;
         c->kept++;
-        validate(c, c->batch->trials[i]);
         if (c->n_shown < c->shown_max)
             c->shown[c->n_shown++] = c->batch->trials[i];
     }
@@ -97,8 +82,8 @@ static sky_err count(check *c, sky_error *e)
     const uint64_t points = sky_plan_points(c->plan);
     if (points <= EXACT_POINTS_MAX && !sky_filter_is_trivial(c->filter))
         return count_in_order(c, points, e);
-    /* Enough of the beginning to show and to validate. */
-    const uint64_t some = points < 16 * VALIDATED_MAX ? points : 16 * VALIDATED_MAX;
+    /* Enough of the beginning to show. */
+    const uint64_t some = points < 16 * SHOWN_MAX ? points : 16 * SHOWN_MAX;
     const sky_err err = count_in_order(c, some, e);
     if (err != SKY_OK || sky_filter_is_trivial(c->filter)) {
         c->kept = points;
@@ -157,9 +142,9 @@ static void print_text(const check *c, sky_buf *out)
         sky_buf_printf(out, "%s%s %s", i ? ", " : "objectives  ", sky_goal_name(objectives[i].goal),
                        objectives[i].name);
     sky_buf_puts(out, n ? "\n" : "");
-    if (c->validated)
+    if (c->job.checked)
         sky_buf_printf(out, "validated   %" PRIu64 " points by the job, %" PRIu64 " refused\n",
-                       c->validated, c->invalid);
+                       c->job.checked, c->job.refused);
     print_points(c, out);
 }
 
@@ -177,7 +162,7 @@ static void print_json(const check *c, sky_buf *out)
                    ",\"kept_is_estimate\":%s,\"repeats\":%u,"
                    "\"validated\":%" PRIu64 ",\"invalid\":%" PRIu64 ",\"first\":[",
                    sky_plan_points(c->plan), c->kept, c->estimated ? "true" : "false",
-                   sky_plan_repeats(c->plan), c->validated, c->invalid);
+                   sky_plan_repeats(c->plan), c->job.checked, c->job.refused);
     for (size_t i = 0; i < c->n_shown; i++) {
         sky_value values[SKY_PARAMS_MAX];
         sky_plan_decode(c->plan, c->shown[i], values);
@@ -207,6 +192,8 @@ static int run_check(const cli_args *a)
         err = sky_fail(&e, SKY_ENOMEM, "%s", sky_strerror(SKY_ENOMEM));
     if (err == SKY_OK)
         err = count(&c, &e);
+    if (err == SKY_OK)
+        err = cli_precheck_plan(c.plan, &c.job, &e);
     if (err != SKY_OK) {
         code = cli_fail(a, &e);
         goto done;
@@ -216,9 +203,8 @@ static int run_check(const cli_args *a)
     else
         print_text(&c, &out);
     code = cli_print(&out);
-    if (c.invalid)
-        code = cli_failf(a, "the job refuses %" PRIu64 " of %" PRIu64 " points, first %s",
-                         c.invalid, c.validated, c.first_invalid);
+    if (c.job.refused)
+        code = cli_precheck_tell(a, &c.job);
     else if (c.kept == 0 && !c.estimated)
         code = cli_failf(a, "`where` rejects every point");
 done:
@@ -253,8 +239,8 @@ const cli_command cli_check_command = {
     .about =
         "Mistakes are told with file, line and column (exit code 2). With a `where`, the points "
         "that it keeps are counted exactly up to 2 million points, and estimated from 100,000 "
-        "random "
-        "ones beyond. The job validates the first 1,000.",
+        "random ones beyond. The job validates up to 1,000 points and looks at the files that "
+        "they name: all points, or half of these from the beginning and half at random.",
     .opts = opts,
     .examples =
         "skyline check sweeps/examples/flexsa-resnet50.yaml\n"

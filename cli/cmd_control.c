@@ -10,6 +10,7 @@
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/plans.h"
+#include "cli/precheck.h"
 #include "cli/progress.h"
 #include "cli/statusview.h"
 #include "cli/term.h"
@@ -78,6 +79,11 @@ static int run_submit(const cli_args *a)
     int code = CLI_FAILURE;
     if (!cli_read_plan(a, a->operands[0], &plan, &code))
         return code;
+    code = cli_precheck_run(a, plan);
+    if (code != CLI_OK) {
+        sky_plan_free(plan);
+        return code;
+    }
     const sky_msg_request request = {
         .kind = SKY_REQUEST_SUBMIT,
         .sweep = sky_plan_name(plan),
@@ -96,6 +102,7 @@ static const cli_opt submit_opts[] = {
     CLI_OPT_TIMEOUT,
     CLI_OPT_SET,
     CLI_OPT_NAME,
+    CLI_OPT_UNCHECKED,
     {.name = "wait", .doc = "Wait until the sweep is done; exit code 1 if a trial failed."},
     CLI_OPT_PLUGIN,
     CLI_OPT_JSON,
@@ -111,7 +118,9 @@ const cli_command cli_submit_command = {
     .operand = CLI_SWEEP_FILE,
     .about =
         "The file is read and checked here, with CSV files and overrides resolved; the coordinator "
-        "and the workers need no copy of it. Submitting a sweep again goes on where it stopped.",
+        "and the workers need no copy of it. Files that a job reads itself, such as a network, "
+        "are looked at here too, and must be at the same place on the workers. Submitting a sweep "
+        "again goes on where it stopped.",
     .opts = submit_opts,
     .examples = "skyline submit sweep.yaml --connect tcp://login1:7733 # and return\n"
                 "skyline submit sweep.yaml --wait # and follow it\n",

@@ -163,6 +163,8 @@ static sky_err print_details(const cli_args *a, const sky_job *job, sky_job_ctx 
     if (!job->details)
         return sky_fail(e, SKY_ENOTFOUND, "job %s has no details", job->d.name);
     sky_format format = cli_flag(a, "per-layer") ? SKY_FORMAT_TABLE : SKY_FORMAT_CSV;
+    if (cli_flag(a, "json"))
+        format = SKY_FORMAT_JSON;
     if (cli_given(a, "format"))
         sky_format_parse(cli_text(a, "format"), &format);
     sky_buf csv = {0};
@@ -238,6 +240,7 @@ static const cli_opt opts[] = {
      .arg = "FORMAT",
      .choices = cli_format_names,
      .doc = "Of the breakdown: table, csv, json (one list) or jsonl (one object a line)."},
+    {.name = "json", .doc = "The breakdown as JSON; a point is JSON anyway."},
     CLI_OPT_PLUGIN,
     {0},
 };

@@ -119,17 +119,21 @@ static bool read_public_key(const cli_args *a, const char *word, char key[SKY_KE
     char *text = NULL;
     size_t len;
     if (sky_read_file(word, 4096, &text, &len, NULL) == SKY_OK) {
-        for (char *line = strtok(text, "\r\n"); line; line = strtok(NULL, "\r\n")) {
-            const char *space = strpbrk(line, " \t");
-            const size_t n = space ? (size_t)(space - line) : strlen(line);
-            snprintf(key, SKY_KEY_TEXT, "%.*s", (int)(n < SKY_KEY_TEXT ? n : SKY_KEY_TEXT - 1),
-                     line);
-            if (n == SKY_KEY_TEXT - 1 && is_public_key(key)) {
-                free(text);
-                return true;
+        bool found = false, secret = false;
+        for (char *s = strtok(text, " \t\r\n"); s; s = strtok(NULL, " \t\r\n")) {
+            secret |= strcmp(s, "secret") == 0;
+            if (!found && is_public_key(s)) {
+                memcpy(key, s, SKY_KEY_TEXT);
+                found = true;
             }
         }
         free(text);
+        if (secret)
+            return cli_usage(a, "'%s' holds a secret key, which stays where it is: give the .pub",
+                             word),
+                   false;
+        if (found)
+            return true;
     }
     cli_usage(a, "'%s' is neither a public key (40 characters) nor a file that holds one", word);
     return false;

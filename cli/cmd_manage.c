@@ -1,4 +1,5 @@
 /* Commands that care for a store: tag, delete, merge, backup, verify. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,12 +11,12 @@
 #include "cli/term.h"
 #include "store/manage.h"
 
-/* Opens --db for writing; the file must be there: none of these commands makes one. */
-static bool open_writer(const cli_args *a, sky_store **out)
+/* Opens --db for writing; unless `make`, the file must be there. */
+static bool open_writer(const cli_args *a, bool make, sky_store **out)
 {
     sky_error e = {0};
     const sky_store_options options = {.path = cli_text(a, "db"), .writer = true};
-    if (access(options.path, F_OK) != 0) {
+    if (!make && access(options.path, F_OK) != 0) {
         cli_failf(a, "%s: there is no such store", options.path);
         return false;
     }
@@ -58,7 +59,7 @@ static int run_tag(const cli_args *a)
     sky_buf out = {0};
     const bool changes = a->n_operands > 1;
     int code = CLI_FAILURE;
-    if (!(changes ? open_writer(a, &s) : cli_store_read(a, &s)))
+    if (!(changes ? open_writer(a, false, &s) : cli_store_read(a, &s)))
         return code;
     if (cli_store_sweep(a, s, a->operands[0], &info)) {
         const sky_err err =
@@ -84,6 +85,9 @@ const cli_command cli_tag_command = {
     .n_min = 1,
     .n_max = -1,
     .operand = CLI_SWEEP_NAME,
+    .about = "Tags are words of yours, shown by 'skyline sweeps'. Changing them needs the store to "
+             "itself: no coordinator and no run may have it. Tags that a sweep file lists are "
+             "added when it is run.",
     .opts = tag_opts,
     .examples = "skyline tag mysweep # list them\n"
                 "skyline tag mysweep paper figure-3 # add two\n",
@@ -120,7 +124,7 @@ static int run_delete(const cli_args *a)
     sky_sweep_info info = {0};
     sky_error e = {0};
     int code = CLI_FAILURE;
-    if (!open_writer(a, &s))
+    if (!open_writer(a, false, &s))
         return code;
     if (cli_store_sweep(a, s, a->operands[0], &info)) {
         if (!confirmed(a, &info))
@@ -171,7 +175,11 @@ static int run_merge(const cli_args *a)
     sky_error e = {0};
     sky_merge_report total = {0};
     int code = CLI_OK;
-    if (!open_writer(a, &s))
+    for (int i = 0; i < a->n_operands; i++) { /* before an empty store is made for nothing */
+        if (access(a->operands[i], R_OK) != 0)
+            return cli_failf(a, "cannot open %s: %s", a->operands[i], strerror(errno));
+    }
+    if (!open_writer(a, true, &s))
         return CLI_FAILURE;
     for (int i = 0; code == CLI_OK && i < a->n_operands; i++) {
         sky_merge_report r = {0};
@@ -209,9 +217,8 @@ const cli_command cli_merge_command = {
     .operand = CLI_ANY_FILE,
     .about =
         "Sweeps of the same name and plan are united trial by trial; a sweep of the same name and "
-        "another plan is refused and nothing of that file is added. Exit code 1 where a trial is "
-        "in "
-        "both with different exact metrics.",
+        "another plan is refused and nothing of that file is added. The store is made if there is "
+        "none. Exit code 1 where a trial is in both with different exact metrics.",
     .opts = merge_opts,
     .examples = "skyline merge node7.db node8.db --db all.db\n",
     .run = run_merge,

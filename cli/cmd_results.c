@@ -9,12 +9,6 @@
 
 enum { TABLE_ROWS = 100, COLUMNS_MAX = 1024 }; /* rows of a table unless --limit says otherwise */
 
-#define OPT_LIMIT                                                                                  \
-    {                                                                                              \
-        .name = "limit", .letter = 'n', .type = CLI_INT, .arg = "N", .min = 0, .max = INT64_MAX,   \
-        .doc = "At most so many rows; 0: all. Default: 100 in a table, all in other formats."      \
-    }
-
 /* ---- results ---- */
 
 /* Splits "a,b,c" in place. */
@@ -66,7 +60,7 @@ static const cli_opt results_opts[] = {
      .type = CLI_TEXT,
      .arg = "EXPR",
      .doc = "SQL: columns or expressions, each with ASC or DESC. Default: by trial."},
-    OPT_LIMIT,
+    CLI_OPT_LIMIT("100"),
     {.name = "columns",
      .type = CLI_TEXT,
      .arg = "A,B,...",
@@ -122,14 +116,7 @@ static const cli_opt sql_opts[] = {
     CLI_OPT_DB,
     CLI_OPT_FORMAT,
     CLI_OPT_JSON_FORMAT,
-    {.name = "limit",
-     .letter = 'n',
-     .type = CLI_INT,
-     .arg = "N",
-     .def = "0",
-     .min = 0,
-     .max = INT64_MAX,
-     .doc = "At most so many rows; 0: all."},
+    CLI_OPT_LIMIT_ALL,
     {.name = "timeout",
      .type = CLI_DURATION,
      .arg = "TIME",
@@ -185,19 +172,9 @@ static int run_sweeps(const cli_args *a)
 }
 
 static const cli_opt sweeps_opts[] = {
-    CLI_OPT_DB,
-    {.name = "names", .doc = "Print only the names, one a line."},
-    CLI_OPT_FORMAT,
-    CLI_OPT_JSON_FORMAT,
-    {.name = "limit",
-     .letter = 'n',
-     .type = CLI_INT,
-     .arg = "N",
-     .def = "0",
-     .min = 0,
-     .max = INT64_MAX,
-     .doc = "At most so many rows; 0: all."},
-    {0},
+    CLI_OPT_DB,        {.name = "names", .doc = "Print only the names, one a line."},
+    CLI_OPT_FORMAT,    CLI_OPT_JSON_FORMAT,
+    CLI_OPT_LIMIT_ALL, {0},
 };
 
 const cli_command cli_sweeps_command = {

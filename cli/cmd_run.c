@@ -23,6 +23,7 @@
 #include "cli/dashlive.h"
 #include "cli/livefront.h"
 #include "cli/plans.h"
+#include "cli/precheck.h"
 #include "cli/progress.h"
 #include "cli/summary.h"
 #include "cli/workproc.h"
@@ -49,7 +50,7 @@ typedef struct run {
     cli_livefront *front; /* NULL: no objectives */
     run_phase phase;
     int64_t sweep;
-    uint64_t recorded_before;
+    uint64_t recorded_before; /* in the store: of more repeats too, if there were more */
     int64_t started_ns, front_size;
     bool interrupted, failed;
     char error[SKY_ERROR_TEXT_MAX];
@@ -297,7 +298,12 @@ static sky_err start(run *r, sky_plan **plan, sky_error *e)
     err = sky_coordinator_sweep(r->coordinator, r->sweep, &s);
     if (err != SKY_OK)
         return sky_fail(e, err, "the sweep is not there: %s", sky_strerror(err));
-    r->recorded_before = s.recorded;
+    sky_sweep_info info = {0};
+    err = sky_store_sweep_find(r->store, s.name, &info, e);
+    if (err != SKY_OK)
+        return err;
+    r->recorded_before = info.recorded;
+    sky_sweep_info_free(&info);
     cli_progress_start(&r->progress, cli_text(r->args, "progress"), s.name);
     if (how == SKY_SUBMITTED_RESUMED && s.state == SKY_SWEEP_RUNNING && s.recorded)
         sky_log(SKY_LOG_INFO, "run", "%s goes on: %" PRIu64 " of %" PRIu64 " recorded", s.name,
@@ -339,6 +345,8 @@ static int report(run *r, const char *name)
         code = CLI_INTERRUPTED;
     else if (info.failed)
         code = CLI_FAILURE;
+    else if (info.positions > 0 && info.holes == info.positions)
+        code = cli_failf(r->args, "`where` rejects every point");
     if (code == CLI_INTERRUPTED)
         fprintf(stderr, "Interrupted. The same command goes on where it stopped.\n");
     sky_sweep_info_free(&info);
@@ -377,6 +385,17 @@ static int run_plan(run *r, sky_plan *plan)
     return code;
 }
 
+/* A sweep that is complete needs its files no more. */
+static bool is_done(sky_store *s, const char *name)
+{
+    sky_sweep_info info = {0};
+    if (sky_store_sweep_find(s, name, &info, NULL) != SKY_OK)
+        return false;
+    const bool done = info.state == SKY_SWEEP_DONE;
+    sky_sweep_info_free(&info);
+    return done;
+}
+
 static int run_run(const cli_args *a)
 {
     static run r;
@@ -391,14 +410,26 @@ static int run_run(const cli_args *a)
         .writer = true,
         .exclusive = cli_flag(a, "exclusive"),
     };
+    const bool fresh = access(options.path, F_OK) != 0;
+    code = fresh ? cli_precheck_run(a, plan) : CLI_OK; /* before a file is made for nothing */
+    if (code != CLI_OK)
+        goto done;
     if (sky_store_open(&r.store, &options, &e) != SKY_OK) {
-        sky_plan_free(plan);
-        return cli_fail(a, &e);
+        code = cli_fail(a, &e);
+        goto done;
     }
-    if (make_folder(&r))
+    if (!fresh && !is_done(r.store, sky_plan_name(plan)))
+        code = cli_precheck_run(a, plan);
+    if (code != CLI_OK)
+        goto done;
+    if (make_folder(&r)) {
         code = run_plan(&r, plan);
-    else
-        sky_plan_free(plan);
+        plan = NULL; /* taken */
+    } else {
+        code = CLI_FAILURE;
+    }
+done:
+    sky_plan_free(plan);
     remove_folder(&r);
     sky_store_close(r.store);
     return code;
@@ -422,6 +453,7 @@ static const cli_opt opts[] = {
      .doc = "bar, plain or none. Default: bar on a terminal, plain lines elsewhere."},
     CLI_OPT_SET,
     CLI_OPT_NAME,
+    CLI_OPT_UNCHECKED,
     {.name = "retry", .doc = "Try the trials again that failed in an earlier run."},
     {.name = "grace",
      .type = CLI_DURATION,
@@ -457,6 +489,8 @@ const cli_command cli_run_command = {
              "A changed space, job or search is refused with the difference, since old and new "
              "results would "
              "mix; give it another name with --name.\n\n"
+             "Before it begins, the job validates points and looks at files that they name, as "
+             "'skyline check' does.\n\n"
              "Exit code 1 if a trial failed; 'skyline failures' says why.",
     .opts = opts,
     .examples =

@@ -18,6 +18,18 @@ extern const char *const cli_format_names[]; /* for CLI_CHOICE */
         .name = "json", .doc = "The same as --format json."                                        \
     }
 
+/* For tables that show so many rows unless asked for more; and for those that show all. */
+#define CLI_OPT_LIMIT(rows)                                                                        \
+    {                                                                                              \
+        .name = "limit", .letter = 'n', .type = CLI_INT, .arg = "N", .min = 0, .max = INT64_MAX,   \
+        .doc = "At most so many rows; 0: all. Default: " rows " in a table, all in other formats." \
+    }
+#define CLI_OPT_LIMIT_ALL                                                                          \
+    {                                                                                              \
+        .name = "limit", .letter = 'n', .type = CLI_INT, .arg = "N", .def = "0", .min = 0,         \
+        .max = INT64_MAX, .doc = "At most so many rows; 0: all."                                   \
+    }
+
 /* --format, or json where --json was given. */
 sky_format cli_format_of(const cli_args *a);
 

@@ -108,12 +108,20 @@ static void print_text(const cli_summary *s, int64_t front, sky_buf *out)
     const bool colour = cli_colour(STDOUT_FILENO);
     char n[32], m[32], took[32];
     const uint64_t now = i->recorded - s->recorded_before;
+    /* Its state stays "running" for the next coordinator, but nobody runs it now. */
+    const bool stopped = i->state == SKY_SWEEP_RUNNING;
     sky_buf_printf(out, "%s%s%s is %s%s%s (%s)\n", cli_style(colour, CLI_BOLD), i->name,
-                   cli_style(colour, CLI_RESET), sky_sweep_state_name(i->state),
+                   cli_style(colour, CLI_RESET),
+                   stopped ? "stopped" : sky_sweep_state_name(i->state),
                    i->reason && i->reason[0] ? ": " : "", i->reason ? i->reason : "",
                    sky_format_duration(s->wall_s, took, sizeof took));
-    sky_buf_printf(out, "  recorded   %s of %s trials", sky_format_count(i->recorded, n, sizeof n),
-                   sky_format_count(i->positions - i->holes, m, sizeof m));
+    const uint64_t wanted = i->positions - i->holes;
+    sky_format_count(i->recorded, n, sizeof n);
+    sky_format_count(wanted, m, sizeof m);
+    if (i->recorded > wanted) /* of more repeats, earlier */
+        sky_buf_printf(out, "  recorded   %s trials, of which this sweep now asks for %s", n, m);
+    else
+        sky_buf_printf(out, "  recorded   %s of %s trials", n, m);
     if (now != i->recorded)
         sky_buf_printf(out, ", %s of them now", sky_format_count(now, n, sizeof n));
     sky_buf_putc(out, '\n');

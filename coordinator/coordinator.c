@@ -99,7 +99,7 @@ static sky_err change_state(sky_coordinator *c, int64_t sweep, sky_sweep_state s
         free(k->reason);
         k->reason = copy;
         k->state = state;
-        sky_log(SKY_LOG_INFO, MODULE, "sweep %s is %s%s%s", k->name, sky_sweep_state_name(state),
+        sky_log(SKY_LOG_DEBUG, MODULE, "sweep %s is %s%s%s", k->name, sky_sweep_state_name(state),
                 reason[0] ? ": " : "", reason);
     }
     add_event(c, sweep, state, reason);

@@ -41,7 +41,7 @@ static sky_err is_over(const sky__known *k, sky_error *e)
     if (k->state == SKY_SWEEP_DONE)
         return sky_fail(e, SKY_EINVAL, "sweep %s is complete", k->name);
     if (k->state == SKY_SWEEP_CANCELLED)
-        return sky_fail(e, SKY_EINVAL, "sweep %s is cancelled; submit it again to go on", k->name);
+        return sky_fail(e, SKY_EINVAL, "sweep %s is cancelled; resume it to go on", k->name);
     return SKY_OK;
 }
 
@@ -60,7 +60,7 @@ sky_err sky_coordinator_resume(sky_coordinator *c, const char *sweep, sky_error 
 {
     sky__known *k;
     sky_err err = take_up(c, sweep, &k, e);
-    if (!err)
+    if (!err && k->state == SKY_SWEEP_DONE)
         err = is_over(k, e);
     return err ? err : change(c, k, SKY_SWEEP_RUNNING, "", e);
 }

@@ -26,6 +26,7 @@
 #include <string.h>
 
 #include "hw/delta_internal.h"
+#include "hw/network_internal.h"
 
 /* Main loops after which CTAs that started together are no longer in step. */
 static const double step_loops = 1000;
@@ -220,25 +221,62 @@ void sky_delta_layer(const sky_delta_conv *c, const sky_delta_tile *t,
 
 /* --- networks --- */
 
-static bool same_conv(const sky_delta_conv *a, const sky_delta_conv *b)
+void sky_delta_conv_batch(sky_delta_conv *c, int64_t batch)
 {
-    return a->groups == b->groups && a->channels_in == b->channels_in && a->height == b->height &&
-           a->width == b->width && a->channels_out == b->channels_out && a->out_h == b->out_h &&
-           a->out_w == b->out_w && a->kernel_h == b->kernel_h && a->kernel_w == b->kernel_w &&
-           a->stride_h == b->stride_h && a->stride_w == b->stride_w &&
-           a->dilation_h == b->dilation_h && a->dilation_w == b->dilation_w &&
-           a->pad_top == b->pad_top && a->pad_left == b->pad_left;
+    if (c->heads > 0)
+        c->groups = c->heads * batch;
+    else
+        c->batch = batch;
 }
 
-static bool is_conv(sky_layer_kind kind, bool linear)
+/* But for the number of samples. */
+static bool same_conv(const sky_delta_conv *a, const sky_delta_conv *b)
 {
-    return kind == SKY_LAYER_CONV || (linear && kind == SKY_LAYER_LINEAR);
+    return a->heads == b->heads && (a->heads > 0 || a->groups == b->groups) &&
+           a->channels_in == b->channels_in && a->height == b->height && a->width == b->width &&
+           a->channels_out == b->channels_out && a->out_h == b->out_h && a->out_w == b->out_w &&
+           a->kernel_h == b->kernel_h && a->kernel_w == b->kernel_w && a->stride_h == b->stride_h &&
+           a->stride_w == b->stride_w && a->dilation_h == b->dilation_h &&
+           a->dilation_w == b->dilation_w && a->pad_top == b->pad_top && a->pad_left == b->pad_left;
+}
+
+static bool is_conv(sky_layer_kind kind, bool all)
+{
+    return kind == SKY_LAYER_CONV ||
+           (all && (kind == SKY_LAYER_LINEAR || kind == SKY_LAYER_MATMUL));
+}
+
+/* Rows of one head: pixels of a 1 x 1 convolution. Where the second operand lies transposed in
+ * memory, it is taken to be read as well as filters are. */
+static sky_delta_conv product_of(const sky_network *net, int32_t index, int64_t batch)
+{
+    const sky_conv_shape s = sky__conv_shape(net, NULL, index);
+    sky_delta_conv c = {.batch = 1,
+                        .heads = s.groups,
+                        .channels_in = s.c,
+                        .height = s.h,
+                        .width = s.w,
+                        .channels_out = s.k,
+                        .out_h = s.p,
+                        .out_w = s.q,
+                        .kernel_h = 1,
+                        .kernel_w = 1,
+                        .stride_h = 1,
+                        .stride_w = 1,
+                        .dilation_h = 1,
+                        .dilation_w = 1,
+                        .layer = index,
+                        .count = 1};
+    sky_delta_conv_batch(&c, batch);
+    return c;
 }
 
 static sky_delta_conv conv_of(const sky_network *net, int32_t index, int64_t batch)
 {
     const sky_layer *l = &net->layers[index];
     const sky_shape in = net->layers[l->input[0]].out;
+    if (l->kind == SKY_LAYER_MATMUL)
+        return product_of(net, index, batch);
     if (l->kind == SKY_LAYER_LINEAR)
         return (sky_delta_conv){.batch = batch,
                                 .groups = 1,
@@ -291,11 +329,11 @@ size_t sky_delta_find(const sky_network *net, const char *layer, const sky_delta
     return k;
 }
 
-size_t sky_delta_convs(const sky_network *net, bool linear, int64_t batch, sky_delta_conv *out)
+size_t sky_delta_convs(const sky_network *net, bool all, int64_t batch, sky_delta_conv *out)
 {
     size_t n = 0;
     for (int32_t i = 0; i < net->n_layers; i++) {
-        if (!is_conv(net->layers[i].kind, linear))
+        if (!is_conv(net->layers[i].kind, all))
             continue;
         out[n] = conv_of(net, i, batch);
         size_t same = 0;

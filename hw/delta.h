@@ -32,7 +32,14 @@ typedef struct sky_delta_conv {
     int64_t pad_top, pad_left;
     int64_t layer; /* index of the first layer of this shape */
     int64_t count; /* how many layers have it */
+    /* 0: a convolution. Else the heads of a product of two activations, whose second operand stands
+     * for the filters: each head of each sample is a product of its own, so batch is 1 and groups are
+     * heads x samples. sky_delta_conv_batch() sets either. */
+    int64_t heads;
 } sky_delta_conv;
+
+/* Sets the number of samples. */
+void sky_delta_conv_batch(sky_delta_conv *c, int64_t batch);
 
 typedef struct sky_delta_tile {
     int32_t blk_m, blk_n, blk_k;
@@ -119,9 +126,10 @@ void sky_delta_layer(const sky_delta_conv *c, const sky_delta_tile *t,
 
 /* --- networks --- */
 
-/* Lists the convolutions of a network (linear layers too, as 1 x 1, if asked), equal ones once
- * with a count. out has room for net->n_layers. Returns how many. */
-size_t sky_delta_convs(const sky_network *net, bool linear, int64_t batch, sky_delta_conv *out);
+/* Lists the convolutions of a network, equal ones once with a count; if `all`, linear layers and
+ * products of activations too, as 1 x 1 convolutions. out has room for net->n_layers. Returns how
+ * many. */
+size_t sky_delta_convs(const sky_network *net, bool all, int64_t batch, sky_delta_conv *out);
 
 /* Which of these convs has the shape of the layer of that name: an index, or n if there is none. */
 size_t sky_delta_find(const sky_network *net, const char *layer, const sky_delta_conv *convs,

@@ -1,48 +1,6 @@
 /* Inception v4 for 299 x 299 images (Szegedy, Ioffe, Vanhoucke, Alemi, AAAI 2017). Every convolution is
  * followed by batch norm and ReLU. "7x1" means 7 rows, 1 column. */
-#include "hw/zoo.h"
-
-typedef struct site { /* where a convolution is: its block's name and its input */
-    sky_network_builder *b;
-    const char *block;
-} site;
-
-/* h x w window with "same" padding. */
-static int32_t same(const site *s, const char *name, int32_t in, int32_t out, int32_t h, int32_t w)
-{
-    sky_window window = {.kernel_h = h,
-                         .kernel_w = w,
-                         .stride_h = 1,
-                         .stride_w = 1,
-                         .dilation_h = 1,
-                         .dilation_w = 1,
-                         .pad_top = h / 2,
-                         .pad_bottom = h / 2,
-                         .pad_left = w / 2,
-                         .pad_right = w / 2};
-    int32_t x = sky_net_conv(s->b, sky__zoo_name(s->b, "%s.%s", s->block, name), in,
-                             (sky_conv_options){.out = out, .window = window});
-    return sky_net_relu(s->b, sky_net_norm(s->b, x));
-}
-
-/* 3 x 3 window without padding. */
-static int32_t valid(const site *s, const char *name, int32_t in, int32_t out, int32_t stride)
-{
-    int32_t x = sky_net_conv(s->b, sky__zoo_name(s->b, "%s.%s", s->block, name), in,
-                             (sky_conv_options){.out = out, .kernel = 3, .stride = stride});
-    return sky_net_relu(s->b, sky_net_norm(s->b, x));
-}
-
-static int32_t pool(const site *s, int32_t in, int32_t stride, int32_t pad)
-{
-    return sky_net_pool(s->b, sky__zoo_name(s->b, "%s.pool", s->block), in,
-                        (sky_conv_options){.kernel = 3, .stride = stride, .pad = pad});
-}
-
-static int32_t join(const site *s, const int32_t *in, int32_t n)
-{
-    return sky_net_concat(s->b, sky__zoo_name(s->b, "%s.concat", s->block), in, n);
-}
+#include "hw/zoo_inception.h"
 
 static int32_t stem(sky_network_builder *b, int32_t x)
 {

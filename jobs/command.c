@@ -419,6 +419,17 @@ static sky_err run_open(sky_job_ctx *ctx, const sky_descriptor *d, const sky_val
     return err;
 }
 
+/* The words alone: what is in a PATH is a worker's own business. */
+static sky_err check_inputs(sky_job_ctx *ctx, const sky_descriptor *d, const sky_value *params,
+                            sky_error *e)
+{
+    char **argv = NULL;
+    const char *json = params_json(ctx->scratch, d, params);
+    if (!json)
+        return sky_fail(e, SKY_ENOMEM, "command: out of memory");
+    return argv_with_json(ctx, d, params, json, &argv, e);
+}
+
 const sky_job sky__job_command = {
     .abi = SKY_JOB_ABI,
     .d = {.name = "command",
@@ -427,5 +438,6 @@ const sky_job sky__job_command = {
               "Runs any program: parameters as arguments and JSON, metrics as a line of JSON",
           .source = "",
           .open = true},
+    .check_inputs = check_inputs,
     .run_open = run_open,
 };

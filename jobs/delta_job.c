@@ -73,8 +73,9 @@ static const sky_param params[N_PARAMS] = {
     [P_REUSE] =
         SKY__TEXT("reuse", "cache", reuses,
                   "loop: the paper's, none across main loops; cache: what L1 and L2 can hold"),
-    [P_LAYERS] = SKY__TEXT("layers", "conv", layer_kinds,
-                           "all: fully connected layers too, as 1 x 1 convolutions"),
+    [P_LAYERS] =
+        SKY__TEXT("layers", "conv", layer_kinds,
+                  "all: fully connected layers and products of activations (attention) too"),
     [P_LAYER] = SKY__TEXT("layer", "", NULL, "one layer alone, by its name; empty: all of them"),
     [P_PRECISION] = SKY__TEXT("precision", "fp32", precisions, "of data and sums"),
     [P_EFFICIENCY] = SKY__REAL("efficiency", "", 1, 0.001, 1,
@@ -199,6 +200,21 @@ static sky_err validate(const sky_value *p, sky_error *e)
     return SKY_OK;
 }
 
+static sky_err check_inputs(sky_job_ctx *ctx, const sky_descriptor *d, const sky_value *p,
+                            sky_error *e)
+{
+    (void)d;
+    const sky_network *net = NULL;
+    sky_gpu g;
+    sky_err err = sky_job_inputs(p[P_NETWORK].s, NULL, ctx->workdir, &net, e);
+    if (err == SKY_OK && sky_gpu_is_file(p[P_GPU].s)) {
+        err = sky_gpu_resolve(p[P_GPU].s, ctx->workdir, &g, e);
+        if (err != SKY_OK && e && strncmp(e->text, "gpu:", 4) != 0)
+            sky_fail_prefix(e, "gpu");
+    }
+    return err;
+}
+
 /* --- one point --- */
 
 /* The layers of one network under one choice of tiles, ready for any GPU and batch. */
@@ -270,16 +286,18 @@ static sky_err fill(network *w, const network *like, sky_job_ctx *ctx, const sky
         w->cap = (size_t)w->net->n_layers;
     }
     make_key(p, w->key);
+    w->pixels_min = INT32_MAX;
+    w->blk_m_max = 0;
     w->n = sky_delta_convs(w->net, w->key[K_LAYERS] == 1, p[P_BATCH].i, w->convs);
     for (size_t i = 0; i < w->n; i++) {
         layer *l = &w->layers[i];
         l->conv = w->convs[i];
         l->tile = tile_of(p, l->conv.channels_out);
         const int64_t pixels = l->conv.out_h * l->conv.out_w;
-        if (i == 0 || pixels < w->pixels_min)
-            w->pixels_min = pixels;
-        if (i == 0 || l->tile.blk_m > w->blk_m_max)
-            w->blk_m_max = l->tile.blk_m;
+        if (l->conv.heads == 0) { /* the others' geometry is that of one sample, always */
+            w->pixels_min = pixels < w->pixels_min ? pixels : w->pixels_min;
+            w->blk_m_max = l->tile.blk_m > w->blk_m_max ? l->tile.blk_m : w->blk_m_max;
+        }
         sky_delta_geometry_of(&l->conv, &l->tile, (sky_delta_reuse)w->key[K_REUSE],
                               like ? &like->layers[i].geometry : NULL, &l->geometry);
     }
@@ -418,7 +436,7 @@ static sky_delta_result evaluate(const point *x, size_t k)
 {
     layer *l = &x->w->layers[k];
     sky_delta_result r;
-    l->conv.batch = x->batch;
+    sky_delta_conv_batch(&l->conv, x->batch);
     sky_delta_layer(&l->conv, &l->tile, &l->geometry, &x->gpu, &x->options, &r);
     return r;
 }
@@ -520,7 +538,7 @@ static sky_err details(sky_job_ctx *ctx, const sky_value *p, sky_buf *csv, sky_e
 const sky_job sky__job_delta = {
     .abi = SKY_JOB_ABI,
     .d = {.name = "delta",
-          .version = "1",
+          .version = "2",
           .summary = "Memory traffic, time and bottleneck of a network's convolutions on a GPU",
           .source = "Lym et al.: DeLTA, ISPASS 2019 (arXiv 1904.01691)",
           .params = params,
@@ -528,6 +546,7 @@ const sky_job sky__job_delta = {
           .metrics = metrics,
           .n_metrics = N_METRICS},
     .validate = validate,
+    .check_inputs = check_inputs,
     .run_batch = run_batch,
     .details = details,
 };

@@ -273,6 +273,15 @@ static sky_err validate(const sky_value *p, sky_error *e)
     return err == SKY_OK && net ? check_fits(net, p[P_BATCH].i, e) : err;
 }
 
+static sky_err check_inputs(sky_job_ctx *ctx, const sky_descriptor *d, const sky_value *p,
+                            sky_error *e)
+{
+    (void)d;
+    const sky_network *net = NULL;
+    const sky_err err = sky_job_inputs(p[P_NETWORK].s, p[P_TRACE].s, ctx->workdir, &net, e);
+    return err == SKY_OK ? check_fits(net, p[P_BATCH].i, e) : err;
+}
+
 /* --- one point --- */
 
 typedef struct point {
@@ -538,6 +547,7 @@ const sky_job sky__job_flexsa = {
           .metrics = metrics,
           .n_metrics = N_METRICS},
     .validate = validate,
+    .check_inputs = check_inputs,
     .run_batch = run_batch,
     .details = details,
 };

@@ -289,7 +289,16 @@ static sky_err validate(const sky_value *p, sky_error *e)
     sky_err err = sky_job_network_check(p[P_NETWORK].s, &net, e);
     if (err == SKY_OK)
         err = sky_he_layer_check_params(&he, depth, e);
-    return err == SKY_OK && net ? check_network(p, net, e) : err; /* a file is read when it runs */
+    return err == SKY_OK && net ? check_network(p, net, e) : err; /* a file: check_inputs() */
+}
+
+static sky_err check_inputs(sky_job_ctx *ctx, const sky_descriptor *d, const sky_value *p,
+                            sky_error *e)
+{
+    (void)d;
+    const sky_network *net = NULL;
+    const sky_err err = sky_job_inputs(p[P_NETWORK].s, NULL, ctx->workdir, &net, e);
+    return err == SKY_OK ? check_network(p, net, e) : err;
 }
 
 /* --- one point --- */
@@ -576,6 +585,7 @@ const sky_job sky__job_he_network = {
           .metrics = metrics,
           .n_metrics = N_METRICS},
     .validate = validate,
+    .check_inputs = check_inputs,
     .bytes_needed = bytes_needed,
     .run = run,
     .details = details,

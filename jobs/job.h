@@ -15,7 +15,7 @@
 #include "base/value.h"
 
 /* Grows when a field changes meaning; the loader refuses a plug-in of another version. */
-enum { SKY_JOB_ABI = 1 };
+enum { SKY_JOB_ABI = 2 };
 
 typedef struct sky_job_ctx sky_job_ctx;
 
@@ -62,8 +62,15 @@ typedef struct sky_job {
     sky_descriptor d;
 
     /* Checks a combination of parameters beyond their single ranges. Optional. Called before run(), and
-     * by `skyline check` on the first points. */
+     * on some points before a sweep begins. */
     sky_err (*validate)(const sky_value *params, sky_error *e);
+
+    /* Checks what params name outside themselves: files that are there and hold what they should, say.
+     * Optional. Called where a sweep is checked or begun, on some points that validate() accepts, so that
+     * a wrong path is an error before anything runs. ctx has workdir, command and scratch; d is the job's
+     * own descriptor, or that of an open job's plan. The text begins with the parameter's name. */
+    sky_err (*check_inputs)(sky_job_ctx *ctx, const sky_descriptor *d, const sky_value *params,
+                            sky_error *e);
 
     /* An upper bound of the memory that run() takes, for scheduling. Optional. */
     uint64_t (*bytes_needed)(const sky_value *params);

@@ -187,3 +187,13 @@ sky_err sky_job_trace(const char *path, const char *workdir, const sky_network *
         *out = &found->trace;
     return err;
 }
+
+sky_err sky_job_inputs(const char *network, const char *trace, const char *workdir,
+                       const sky_network **out, sky_error *e)
+{
+    const sky_job_bound_trace *bound = NULL;
+    const sky_err err = sky_job_network(network, workdir, out, e);
+    if (err != SKY_OK || !trace || !trace[0])
+        return err;
+    return sky_job_trace(trace, workdir, *out, &bound, e);
+}

@@ -28,8 +28,8 @@ sky_err sky_job_network(const char *spec, const char *workdir, const sky_network
                         sky_error *e);
 
 /* For a job's validate(), which knows no folder: SKY_OK for a name of the zoo, whose network is then in *out,
- * and for anything that looks like a file, where *out is NULL: that is read by sky_job_network() when the
- * point runs. out may be NULL. */
+ * and for anything that looks like a file, where *out is NULL: that is read by sky_job_network(), in
+ * check_inputs() and when the point runs. out may be NULL. */
 sky_err sky_job_network_check(const char *spec, const sky_network **out, sky_error *e);
 
 /* A trace, bound to the network that it is of. */
@@ -43,5 +43,9 @@ typedef struct sky_job_bound_trace {
  * Errors as above; the texts begin with "trace: ". */
 sky_err sky_job_trace(const char *path, const char *workdir, const sky_network *net,
                       const sky_job_bound_trace **out, sky_error *e);
+
+/* For a job's check_inputs(): reads the network and, unless NULL or "", the trace. *out: the network. */
+sky_err sky_job_inputs(const char *network, const char *trace, const char *workdir,
+                       const sky_network **out, sky_error *e);
 
 #endif

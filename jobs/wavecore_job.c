@@ -200,6 +200,14 @@ static sky_err validate(const sky_value *p, sky_error *e)
     return sky_job_network_check(p[P_NETWORK].s, NULL, e);
 }
 
+static sky_err check_inputs(sky_job_ctx *ctx, const sky_descriptor *d, const sky_value *p,
+                            sky_error *e)
+{
+    (void)d;
+    const sky_network *net = NULL;
+    return sky_job_inputs(p[P_NETWORK].s, p[P_TRACE].s, ctx->workdir, &net, e);
+}
+
 static const sky_wavecore_memory *memory_of(const sky_value *p)
 {
     return &sky_wavecore_memories()[choice(memories, p[P_MEMORY].s)];
@@ -496,6 +504,7 @@ const sky_job sky__job_wavecore = {
           .metrics = metrics,
           .n_metrics = N_METRICS},
     .validate = validate,
+    .check_inputs = check_inputs,
     .run_batch = run_batch,
     .details = details,
 };

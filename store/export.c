@@ -37,12 +37,12 @@ static sky_err no_memory(sky_store *s, sky_error *e)
 /* ---- A query's rows ---- */
 
 /* booleans: NULL, or a byte for each column whose integers are true and false. */
-static sky_err pump(sky_query *q, sky__emit *m, const uint8_t *booleans, sky_value *values,
-                    sky_error *e)
+static sky_err pump(sky_query *q, sky__emit *m, const uint8_t *booleans, uint64_t limit,
+                    sky_value *values, sky_error *e)
 {
     bool row = true;
     sky_err err = SKY_OK;
-    while (err == SKY_OK) {
+    while (err == SKY_OK && (!limit || m->rows < limit)) {
         err = sky_query_step(q, &row, e);
         if (err != SKY_OK || !row)
             break;
@@ -79,7 +79,7 @@ static sky_err run(sky_store *s, const char *sql, const sky_export_options *o,
     m.fold_begin = 1;
     m.fold_end = 1 + n_params;
     if (err == SKY_OK)
-        err = pump(q, &m, booleans, values, e);
+        err = pump(q, &m, booleans, o->limit, values, e);
     if (rows)
         *rows = m.rows;
     sky__emit_fini(&m);

@@ -50,7 +50,7 @@ sky_err sky_export_sweep(sky_store *s, const char *sweep, const sky_export_optio
  * order_by, limit and time_limit_ms are not used. Each row is a read of its own. */
 sky_err sky_export_trials(sky_store *s, const char *sweep, const uint64_t *trials, size_t n,
                           const sky_export_options *o, uint64_t *rows, sky_error *e);
-/* A SELECT of the user's, guarded (store/guard.h). where, order_by, limit and columns are not used. */
+/* A SELECT of the user's, guarded (store/guard.h). where, order_by and columns are not used. */
 sky_err sky_export_sql(sky_store *s, const char *sql, const sky_export_options *o, uint64_t *rows,
                        sky_error *e);
 /* A front, best first: trial (or point, repeats), the parameters, then each objective that is not a

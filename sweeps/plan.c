@@ -244,6 +244,22 @@ uint64_t sky_plan_trial_seed(const sky_plan *p, uint64_t trial)
     return sky_hash_u64(p->key_trial, trial);
 }
 
+const char *sky_plan_place(const sky_plan *p, size_t param, const sky_value *value)
+{
+    assert(param < p->job.n_params);
+    const sky__source *s = &p->sources[param];
+    if (s->factor < 0 || value->type != SKY_TEXT || value->absent)
+        return NULL;
+    const sky__axis *axis = &p->factors[s->factor].axes[s->axis];
+    if (axis->kind != SKY__AXIS_LIST || !axis->places)
+        return NULL;
+    for (uint64_t k = 0; k < axis->count; k++) {
+        if (axis->s[k] == value->s) /* a decoded text is the axis's own */
+            return axis->places[k];
+    }
+    return NULL;
+}
+
 bool sky_plan_has_absent(const sky_plan *p, size_t param)
 {
     assert(param < p->job.n_params);

@@ -120,6 +120,9 @@ void sky_plan_decode(const sky_plan *p, uint64_t trial, sky_value *values);
  * plan has conditional axes; see sky_plan_has_absent()). Fast: under 100 ns a value. */
 void sky_plan_decode_columns(const sky_plan *p, const uint64_t *trials, size_t n,
                              sky_column *columns);
+/* Where in the file ("file:line:column") the text stands that sky_plan_decode() gave for this
+ * parameter; NULL if it stands in none, as in a loaded plan, or is no text. */
+const char *sky_plan_place(const sky_plan *p, size_t param, const sky_value *value);
 bool sky_plan_has_absent(const sky_plan *p, size_t param); /* may this parameter be absent? */
 
 /* `where`, compiled: which points are holes. Not thread-safe; one per thread. */

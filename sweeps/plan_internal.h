@@ -11,8 +11,11 @@
 
 typedef enum sky__axis_kind { SKY__AXIS_LIST, SKY__AXIS_RANGE, SKY__AXIS_INTERVAL } sky__axis_kind;
 
+enum { SKY__PLACES_MAX = 4096 }; /* values of an axis; people do not type longer lists */
+
 typedef struct sky__axis {
-    uint32_t param; /* index in the descriptor */
+    const char **places; /* LIST of SKY_TEXT, from a file: "file:line:column" of each; else NULL */
+    uint32_t param;      /* index in the descriptor */
     sky_type type;
     sky__axis_kind kind;
     uint64_t count; /* values; 0 for an interval */

@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -191,6 +192,19 @@ sky_err sky__space_param(sky__reader *r, const sky__node *at, const char *name,
 
 /* ---- axes ---- */
 
+/* Notes where value k of n stands. */
+static bool add_place(sky__reader *r, const sky__node *at, size_t n, size_t k, sky__axis *axis)
+{
+    char place[512];
+    if (!at || at->line == 0 || n > SKY__PLACES_MAX)
+        return true;
+    if (!axis->places && !(axis->places = sky_new(&r->p->arena, const char *, n)))
+        return false;
+    snprintf(place, sizeof place, "%s:%" PRIu32 ":%" PRIu32, at->file, at->line, at->column);
+    axis->places[k] = sky_arena_strdup(&r->p->arena, place);
+    return axis->places[k] != NULL;
+}
+
 sky_err sky__axis_list(sky__reader *r, const sky__node *const *nodes, size_t n, uint32_t param,
                        sky__axis *out)
 {
@@ -217,7 +231,7 @@ sky_err sky__axis_list(sky__reader *r, const sky__node *const *nodes, size_t n, 
             axis.f[k] = v.f;
         else
             axis.i[k] = v.i;
-        if (declared->type == SKY_TEXT && !axis.s[k])
+        if (declared->type == SKY_TEXT && (!axis.s[k] || !add_place(r, nodes[k], n, k, &axis)))
             return sky__no_memory(r->e);
     }
     *out = axis;

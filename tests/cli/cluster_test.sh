@@ -27,6 +27,8 @@ run 0 status s --json && same "$(json "$out" 'd["sweeps"][0]["priority"]')" 7
 run 2 priority s high
 run 0 resume s && wait_for 5 is s running
 run 0 cancel s && wait_for 5 is s cancelled
+run 0 resume s && wait_for 5 is s running
+run 0 cancel s && wait_for 5 is s cancelled
 run 1 pause nosuch
 printf 'name: f\njob: fault\nspace: {x: {from: 0, to: 99, step: 1}, fail: 0.2}\nlimits: {attempts: 1}\n' >f.yaml
 run 1 submit f.yaml --wait
@@ -57,6 +59,10 @@ run 0 keys show --keys stranger --json
 key=$(json "$out" 'd["client"]')
 run 0 keys authorize guest "$key" --roles read && has "$out" 'guest'
 run 1 keys authorize guest "$key"
+run 0 keys new spare
+run 0 keys authorize friend stranger/client.pub --keys spare
+run 0 keys show --keys spare --json && has "$out" "friend"
+run 2 keys authorize foe stranger/client.key --keys spare && has "$err" 'secret'
 run 2 keys authorize guest tooshort
 run 2 keys authorize guest2 "$key" --roles king
 kill -TERM "$coordinator"

@@ -16,6 +16,7 @@ kill -INT "$pid"
 wait "$pid"
 same $? 130
 has "$(cat err.txt)" 'goes on where it stopped'
+has "$(cat out.txt)" '^i is stopped'
 first=$(recorded)
 [ "$first" -lt 1500 ] || fail "it was not interrupted: $first"
 same "$(ls run)" ""

@@ -37,6 +37,9 @@ noop_sweep a 7
 run 0 run a.yaml --db other.db
 run 1 merge other.db && has "$err" "a"
 run 1 merge none.db
+run 1 merge t.db none.db --db all.db && has "$err" 'none.db'
+[ ! -e all.db ] || fail "a merge of nothing made a file"
+run 0 merge t.db --db all.db --json && same "$(json "$out" 'd["copied"]')" 2
 
 # These commands make no file.
 run 1 delete a --yes --db none.db

@@ -56,7 +56,22 @@ space:
 objectives: [{energy_j: min}]
 YAML
 mkdir elsewhere && cd elsewhere || exit 1
-run 1 run ../files.yaml --db s.db
+# A wrong file is found before anything runs, with its place in the sweep file.
+run 2 check ../files.yaml && has "$err" 'files.yaml:4:38: network: .*bad.onnx.*not ONNX'
+run 2 run ../files.yaml --db s.db && has "$err" 'files.yaml:4:38: network: .*bad.onnx' && has "$err" 'unchecked'
+[ ! -e s.db ] || fail "a refused sweep made a file"
+run 2 check ../files.yaml --set network=none.csv && has "$err" 'none.csv'
+run 2 check ../files.yaml --set 'network=[resnet50, resnet5]' && has "$err" "did you mean 'resnet50'"
+run 2 check ../files.yaml --set network=resnet50 --set trace=none.trace && has "$err" 'trace: .*none.trace'
+run 0 check ../files.yaml --set 'network=[resnet50, resnet50.onnx]'
+printf 'name: g\njob: delta\nspace: {gpu: [V100, none.csv]}\n' >g.yaml
+run 2 check g.yaml && has "$err" 'g.yaml:3:21: gpu: .*none.csv'
+printf 'name: w\njob: wavecore\nspace: {buffer_mib: {from: 1, to: 40, step: 0.01}, network: [alexnet, none.onnx]}\n' >w.yaml
+run 2 check w.yaml && has "$err" 'none.onnx'
+# An axis that varies slowly is looked at, too: its second half begins at point 3,901.
+printf 'name: w\njob: wavecore\nspace: {network: [alexnet, none.onnx], buffer_mib: {from: 1, to: 40, step: 0.01}}\n' >w.yaml
+run 2 check w.yaml && has "$err" 'w.yaml:3:28: network: .*none.onnx'
+run 1 run ../files.yaml --db s.db --unchecked
 same "$(sql s.db 'SELECT count(DISTINCT energy_j), count(*) FROM files')" '1|2'
 run 0 failures files --db s.db --format json && has "$out" 'bad.onnx.*not ONNX'
 finish

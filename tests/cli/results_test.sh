@@ -54,6 +54,8 @@ same "$(json "$out" 'd')" "[{'dataflow': 'os', 'n': 6}, {'dataflow': 'ws', 'n': 
 run 0 sql "SELECT value FROM json_each('[1,2]')" --format csv && same "$out" $'value\n1\n2'
 run 0 sql "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 5) SELECT sum(x) FROM c" \
     --format csv && has "$out" '^15'
+run 0 sql 'SELECT trial FROM "g-1" ORDER BY 1' -n 2 --format csv && same "$out" $'trial\n0\n1'
+run 0 sql 'SELECT trial FROM "g-1"' -n 0 --format csv && same "$(wc -l <<<"$out")" 13
 sum=$(cksum <t.db)
 for q in 'DELETE FROM "g-1"' 'UPDATE "g-1" SET m = 1' 'DROP TABLE "g-1"' 'PRAGMA user_version = 9' \
     "ATTACH 'x.db' AS x" 'CREATE TABLE t(a)' 'CREATE TEMP TABLE t(a)' 'VACUUM' \

@@ -19,6 +19,10 @@ same "$(sql t.db 'SELECT max(seq) FROM sky_commits' 2>/dev/null)" "$before"
 # More repeats go on; a changed space is refused, with the difference; another name is fine.
 sed -i 's/repeats: 2/repeats: 3/' a.yaml
 run 0 run a.yaml --db t.db --json && same "$(json "$out" 'd["recorded_now"]')" 1000
+# Fewer repeats ask for less than there is; nothing runs, nothing goes.
+run 0 run a.yaml --db t.db --set repeats=1 --json
+same "$(json "$out" '(d["positions"], d["recorded"], d["recorded_now"])')" "(1000, 3000, 0)"
+run 0 run a.yaml --db t.db --set repeats=1 && has "$out" '3,000 trials.*asks for 1,000, 0 of them now'
 run 2 run a.yaml --db t.db --set x=[1,2,3]
 has "$err" 'x' && has "$err" '\-\-name'
 run 0 run a.yaml --db t.db --set x=[1,2,3] --name b --json
@@ -36,6 +40,7 @@ failed=$("$skyline" run bad.yaml --db t.db --json 2>/dev/null)
 same "$(json "$failed" 'd["failed"] > 0 and d["failed"] + d["recorded"] == 200')" True
 run 0 failures bad --db t.db && has "$out" 'error'
 run 0 failures bad --db t.db --json && same "$(json "$out" 'd[0]["kind"]')" error
+run 0 failures bad --db t.db -n 2 --format csv && same "$(wc -l <<<"$out")" 3
 
 # A crash costs one executor; the rest is recorded.
 printf 'name: crash\njob: fault\nspace: {x: {from: 0, to: 49, step: 1}, crash: 0.1}\nlimits: {attempts: 1}\n' >crash.yaml
@@ -49,6 +54,13 @@ run 1 run never.yaml --db t.db && has "$err" 'fail'
 # Results of a program of the user's.
 printf 'name: cmd\njob: command\ncommand: [/bin/true]\nspace: {x: [1, 2, 3]}\n' >cmd.yaml
 run 0 run cmd.yaml --db t.db && same "$(sql t.db 'SELECT count(*) FROM "cmd"')" 3
+
+run 2 run cmd.yaml --db t.db --name none --set 'command=[echo, "{xx}"]' && has "$err" 'did you mean \{x\}'
+sed /command:/d cmd.yaml >nocmd.yaml
+run 2 run nocmd.yaml --db t.db --name none && has "$err" 'no program'
+run 0 sweeps --db t.db && lacks "$out" '^none '
+# A `where` that rejects everything is said to.
+run 1 run a.yaml --db t.db --name void --set 'where=[x < 0]' && has "$err" 'rejects every point'
 
 # Wrong files and folders.
 echo "no database at all, but long enough to be looked at as one by SQLite's header check" >text.db

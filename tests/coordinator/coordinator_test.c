@@ -410,10 +410,15 @@ Test(coordinator, pauses_resumes_and_cancels)
     cr_assert_eq(sky_coordinator_cancel(x.c, "s", &e), SKY_OK);
     cx_run(&x, 100);
     cr_assert_eq(w.n_revoked, w.n_leases);
-    cr_assert_eq(sky_coordinator_resume(x.c, "s", &e), SKY_EINVAL);
     cr_assert_eq(sky_coordinator_pause(x.c, "s", "", &e), SKY_EINVAL);
     cr_assert_eq(sky_coordinator_retry(x.c, "s", -1, NULL, &e), SKY_EINVAL);
     cr_assert_eq(sky_coordinator_pause(x.c, "ss", "", &e), SKY_ENOTFOUND);
+    const size_t leases = w.n_leases;
+    cr_assert_eq(sky_coordinator_resume(x.c, "s", &e), SKY_OK, "%s", e.text);
+    cx_run(&x, 100);
+    cr_assert_gt(w.n_leases, leases, "a cancelled sweep goes on");
+    cr_assert_eq(sky_coordinator_cancel(x.c, "s", &e), SKY_OK);
+    cx_run(&x, 100);
     w.manner = CW_HONEST;
     submit(&x, "s", 100, "");
     cr_assert(cx_until_state(&x, SKY_SWEEP_DONE), "whoever submits it again wants it");

@@ -4,39 +4,7 @@
 #include <string.h>
 
 #include "coordinator/sched.h"
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-
-static long until_failure = -1; /* allocations that still succeed; negative: all do */
-static bool failed;
-
-static bool fails_now(void)
-{
-    if (until_failure < 0 || until_failure-- > 0)
-        return false;
-    failed = true;
-    return true;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return fails_now() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-    return fails_now() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *p, size_t size)
-{
-    return fails_now() ? NULL : __real_realloc(p, size);
-}
+#include "tests/failing_alloc.h"
 
 enum { WORKERS = 3, LEASES_MAX = 256, ROUNDS = 60 };
 #define MS INT64_C(1000000)
@@ -220,11 +188,11 @@ Test(sched_oom, each_allocation_that_fails_is_told, .timeout = 60)
 {
     long n = 0;
     for (;; n++) {
-        failed = false;
+        allocation_failed = false;
         until_failure = n;
         sky_err err = run();
         until_failure = -1;
-        if (!failed) {
+        if (!allocation_failed) {
             cr_assert_eq(err, SKY_OK, "without a failure: %d", err);
             break;
         }

@@ -7,38 +7,8 @@
 
 #include "base/buf.h"
 #include "base/ranges.h"
+#include "tests/failing_alloc.h"
 #include "tests/front/points.h"
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-
-static long until_failure = -1; /* allocations that still succeed; negative: all do */
-
-static bool fails_now(void)
-{
-    if (until_failure < 0)
-        return false;
-    return until_failure-- == 0;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return fails_now() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-    return fails_now() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *p, size_t size)
-{
-    return fails_now() ? NULL : __real_realloc(p, size);
-}
 
 /* Inserts all points, failing an allocation at random; the result must be the front nonetheless. */
 static void grow_with_failures(sky_rng *r, size_t n, size_t k)

@@ -57,11 +57,12 @@ Test(delta_job, every_network_on_every_gpu)
 /* Any row, from few values of each parameter, so that rows share networks, tiles and GPUs. */
 static void random_row(job_batch *b, size_t row, sky_rng *rng)
 {
-    static const char *const networks[] = {"alexnet", "googlenet", "resnet20", "mobilenet_v2"};
+    static const char *const networks[] = {"alexnet", "googlenet", "resnet20", "mobilenet_v2",
+                                           "transformer_encoder"};
     static const char *const gpus[] = {"V100", "P100", "H200"};
     static const int64_t batches[] = {1, 2, 3, 64, 256};
     const int64_t pick = test_between(rng, 0, 3);
-    b->params[job_batch_param(b, "network")].s[row] = networks[test_between(rng, 0, 3)];
+    b->params[job_batch_param(b, "network")].s[row] = networks[test_between(rng, 0, 4)];
     b->params[job_batch_param(b, "gpu")].s[row] = gpus[test_between(rng, 0, 2)];
     b->params[job_batch_param(b, "reuse")].s[row] = pick == 0 ? "loop" : "cache";
     b->params[job_batch_param(b, "layers")].s[row] = pick == 1 ? "all" : "conv";
@@ -184,6 +185,53 @@ Test(delta_job, layers_of_one_shape)
 }
 
 /* --- scaling --- */
+
+/* All that a network multiplies: layers=all leaves nothing out, attention's products neither. */
+Test(delta_job, all_products)
+{
+    enum { BATCH = 3 };
+    static const char *const names[] = {"gpt2_small", "transformer_encoder", "vgg16",
+                                        "mobilenet_v2"};
+    job_batch *b = job_batch_open("delta", 4);
+    for (size_t i = 0; i < 4; i++) {
+        b->params[job_batch_param(b, "network")].s[i] = names[i];
+        b->params[job_batch_param(b, "layers")].s[i] = "all";
+        b->params[job_batch_param(b, "batch")].i[i] = BATCH;
+    }
+    job_batch_run(b);
+    for (size_t i = 0; i < 4; i++) {
+        const int64_t macs = sky_network_count(sky_network_find(names[i]), NULL).macs;
+        cr_assert_eq(job_batch_number(b, i, "macs"), (double)(BATCH * macs), "%s", names[i]);
+    }
+    job_batch_close(b);
+}
+
+/* Queries times keys: 12 heads of 1024 x 64 x 1024 a sample. Each sample reads operands of its own,
+ * so that traffic grows with the batch; an L2 with room for a head reads both once. */
+Test(delta_job, a_product_of_activations)
+{
+    static const int64_t batches[] = {1, 2, 64};
+    job_batch *b = job_batch_open("delta", 4);
+    for (size_t i = 0; i < 3; i++) {
+        job_batch_set(b, i, "network=gpt2_small layers=all layer=h0.scores gpu=H200");
+        b->params[job_batch_param(b, "batch")].i[i] = batches[i];
+    }
+    job_batch_set(b, 3, "network=gpt2_small layer=h0.scores");
+    job_batch_run(b);
+    const double m = 1024, n = 1024, k = 64, heads = 12;
+    for (size_t i = 0; i < 3; i++) {
+        const double products = heads * (double)batches[i];
+        cr_assert_str_empty(b->reasons[i]);
+        cr_expect_eq(job_batch_number(b, i, "macs"), products * m * n * k);
+        cr_expect_eq(job_batch_number(b, i, "dram_write_bytes"), products * m * n * 4);
+        cr_expect_eq(job_batch_number(b, i, "dram_read_bytes"), products * (m + n) * k * 4);
+        cr_expect_geq(job_batch_number(b, i, "l2_bytes"), products * (m + n) * k * 4);
+        cr_expect_geq(job_batch_number(b, i, "l1_bytes"), job_batch_number(b, i, "l2_bytes"));
+    }
+    cr_assert(strstr(b->reasons[3], "has no convolution"), "not among the convolutions: %s",
+              b->reasons[3]);
+    job_batch_close(b);
+}
 
 /* More bandwidth or a larger L2 never costs time or traffic, and twice all rates takes half the
  * time where no latency shows. */

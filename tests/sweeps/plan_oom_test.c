@@ -5,36 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/failing_alloc.h"
 #include "tests/sweeps/sweeps_fixture.h"
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-
-static long allocations, fail_at = -1; /* -1: never */
-
-static bool fails(void)
-{
-    return allocations++ == fail_at;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-    return fails() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *p, size_t size)
-{
-    return fails() ? NULL : __real_realloc(p, size);
-}
 
 static const char yaml[] =
     "name: t\njob: command\ncommand: [run, '{a}']\ndescription: x\ntags: [p]\n"
@@ -72,11 +44,11 @@ Test(plan_oom, every_allocation_may_fail, .timeout = 120)
     long n = 0, refused = 0;
     for (;; n++) {
         char *text = NULL;
-        allocations = 0;
-        fail_at = n;
+        allocation_failed = false;
+        until_failure = n;
         sky_err err = whole_way(&text);
-        fail_at = -1;
-        bool done = allocations <= n;
+        until_failure = -1;
+        bool done = !allocation_failed;
         if (err == SKY_OK)
             cr_assert(eq(str, text, expected), "allocation %ld", n);
         else
