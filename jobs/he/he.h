@@ -108,7 +108,7 @@ typedef struct sky_he_info {
     uint32_t n;             /* N */
     uint32_t slots;         /* N/2 */
     uint32_t digits;        /* dnum at the top level */
-    uint32_t security_bits; /* 192 or 128 by the tables, 0 when below 128 */
+    uint32_t security_bits; /* 192 or 128 by the tables of sky_he_log2_qp_max(); 0: below 128 */
     bool insecure;          /* security_bits is 0: the result must be marked */
     double log2_q, log2_qp; /* of the moduli without and with the special primes */
     double scale;           /* 2^scale_bits */
@@ -116,8 +116,10 @@ typedef struct sky_he_info {
 sky_he_info sky_he_ctx_info(const sky_he_ctx *ctx);
 /* q_0 ... q_{L-1}, then p_0 ... p_{k-1}. i < L + k. */
 uint64_t sky_he_ctx_prime(const sky_he_ctx *ctx, uint32_t i);
-/* The largest log2(QP) that has 128 bits of security for this degree, the tighter of the two tables
- * (docs/he.md); 0 if none is known. */
+/* The largest log2(QP) that has 128 bits of security for this degree against classical attacks, with a
+ * uniform ternary secret and noise of deviation 3.2: the tighter of the Homomorphic Encryption Standard
+ * (HomomorphicEncryption.org, 2018, Table 1) and of Bossuat et al., "Security guidelines for implementing
+ * homomorphic encryption" (ePrint 2024/463, Table 5.2). 0 if none is known. he_params.c, docs/he.md. */
 uint32_t sky_he_log2_qp_max(uint32_t log2_n);
 
 /* Bytes of memory, so that a job can be budgeted before it starts. level 1 ... L. */

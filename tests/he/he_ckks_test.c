@@ -232,6 +232,30 @@ static void test_dot(sky_rng *rng, sky_he_params params, bool extended)
     world_free(&w);
 }
 
+/* ---- Security ---- */
+
+/* The tables of both sources, written down once more: uniform ternary secret, classical attacks. */
+static void test_security_table(void)
+{
+    static const struct {
+        uint32_t log2_n, standard128, guidelines128, most192;
+    } rows[] = {{10, 27, 26, 0},       {11, 54, 53, 36},    {12, 109, 106, 73},
+                {13, 218, 214, 147},   {14, 438, 430, 297}, {15, 881, 868, 597},
+                {16, 1747, 1747, 1199}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        uint32_t n = rows[i].log2_n, most = sky_he_log2_qp_max(n);
+        CHECK(most == rows[i].guidelines128 && most <= rows[i].standard128, "2^%u: %u bits", n,
+              most);
+        CHECK(he_security_bits(n, most) >= 128 && !he_security_bits(n, most + 0.01),
+              "2^%u: the limit is not the limit", n);
+        CHECK(he_security_bits(n, rows[i].most192) == 192 &&
+                  he_security_bits(n, rows[i].most192 + 0.01) == 128,
+              "2^%u: 192 bits end elsewhere than at %u", n, rows[i].most192);
+    }
+    CHECK(!sky_he_log2_qp_max(9) && !sky_he_log2_qp_max(17), "a degree that no table has");
+    CHECK(!he_security_bits(9, 20), "security without a table");
+}
+
 /* ---- Faults ---- */
 
 static void test_parameter_faults(void)
@@ -395,6 +419,7 @@ int main(void)
     test_dot(&rng, he_small, false);
     test_dot(&rng, he_small, true);
     test_dot(&rng, he_wide, true);
+    test_security_table();
     test_parameter_faults();
     test_operation_faults(&rng);
     test_samplers(&rng);
