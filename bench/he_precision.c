@@ -22,6 +22,7 @@ enum { RUNS_MAX = 10000, TURNS = 16 };
 #define OPERATIONS(X)                                                                              \
     X(ENCODE, "encode_decode")                                                                     \
     X(FRESH, "encrypt_public_key")                                                                 \
+    X(SYMMETRIC, "encrypt_secret_key")                                                             \
     X(PLAIN, "multiply_plain_rescale")                                                             \
     X(PRODUCT, "multiply_relinearise_rescale")                                                     \
     X(SQUARES, "square_to_level_1")                                                                \
@@ -161,6 +162,8 @@ static void one_run(bench *b, int run)
     MUST(sky_he_encrypt(b->ev, b->a, b->pt, b->public, e));
     MUST(sky_he_encrypt(b->ev, b->b, b->factor, b->public, e));
     decrypt(b, b->a, FRESH, run);
+    MUST(sky_he_encrypt_symmetric(b->ev, b->out, b->pt, b->secret, e));
+    decrypt(b, b->out, SYMMETRIC, run);
     products(b, run);
     turn(b, b->x, 1);
     MUST(sky_he_rotate(b->ev, b->out, b->a, step, e));

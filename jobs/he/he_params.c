@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "jobs/he/he_internal.h"
 
 /* ---- Named faults ---- */
@@ -251,6 +252,14 @@ sky_err he_pick_primes(uint64_t *q, const sky_he_params *p, sky_error *e)
     memcpy(q, picked + k, p->n_data * sizeof *q);
     memcpy(q + p->n_data, picked, k * sizeof *q);
     return SKY_OK;
+}
+
+uint64_t he_fingerprint(const uint64_t *q, const sky_he_params *p)
+{
+    uint64_t hash = sky_hash_u64(0x534b4845, (uint64_t)1 << p->log2_n);
+    for (uint32_t i = 0; i < p->n_data + p->n_special; i++)
+        hash = sky_hash_u64(hash, q[i]);
+    return sky_hash_u64(hash, p->n_special * 256 + p->digit_primes);
 }
 
 uint64_t he_primitive_root(uint64_t q, uint32_t log2_n)
