@@ -1,7 +1,7 @@
 /* How exact the homomorphic encryption is, one JSON object per operation.
  *
  *     he_precision [--n 14] [--levels 7] [--special 1] [--runs 200] [--seed 1]
- *     he_precision --primes        only prints the moduli, for another library to be given the same
+ * --primes [--n ...] only prints the moduli, so that another library can be given the same ones.
  *
  * Each run has its own secret, keys, noise and vector (slots on the unit circle). The error of a slot is
  * the absolute value of the complex difference, in units of the message; printed are quantiles, over
@@ -272,8 +272,8 @@ int main(int argc, char **argv)
                    {"--special", &special, 1, SKY_HE_SPECIAL_MAX},
                    {"--runs", &runs, 1, RUNS_MAX},
                    {"--seed", &seed, 0, UINT64_MAX}};
-    bool primes = argc == 2 && !strcmp(argv[1], "--primes");
-    for (int i = 1; i < argc && !primes; i += 2) {
+    bool primes = argc > 1 && !strcmp(argv[1], "--primes");
+    for (int i = 1 + primes; i < argc; i += 2) {
         size_t k = 0, count = sizeof options / sizeof *options;
         while (k < count && strcmp(argv[i], options[k].name) != 0)
             k++;
