@@ -38,11 +38,18 @@ typedef struct he_convert {
     he_factor minus_d;             /* -D modulo the other prime */
 } he_convert;
 
+/* Memory that will be read next, from `at` to `end`. A transform that is given one asks for it line by
+ * line while it computes, and moves `at` on: memory is idle then. NULL, NULL: nothing. */
+typedef struct he_ahead {
+    const char *at, *end;
+} he_ahead;
+
 typedef struct he_kernels {
     const char *name;
     /* Fills t->forward and t->inverse, for a primitive 2N-th root psi of t->m.q. */
     sky_err (*table_init)(he_table *t, uint64_t psi);
     void (*forward)(uint64_t *x, const he_table *t);
+    void (*forward_ahead)(uint64_t *x, const he_table *t, he_ahead *ahead);
     void (*inverse)(uint64_t *x, const he_table *t);
     /* For bench/: the first two stages of a transform of 1024 coefficients, twice, in place; x is left
      * with garbage. Four stages in the first-level cache: the least that four stages can cost. */

@@ -134,6 +134,12 @@ static void test_transforms(sky_rng *rng)
                     kernels[v]->forward(got, &t);
                     CHECK(same(got, want, n), "%s: forward, N = 2^%u, %u bits, input %d",
                           kernels[v]->name, log2_n, bits_tried[b], kind);
+                    he_ahead ahead = {(const char *)x, (const char *)(x + kind * n / 3)};
+                    memcpy(got, x, n * sizeof *x);
+                    kernels[v]->forward_ahead(got, &t, &ahead);
+                    CHECK(same(got, want, n) && ahead.at >= (const char *)x,
+                          "%s: forward and ahead, N = 2^%u, %u bits, input %d", kernels[v]->name,
+                          log2_n, bits_tried[b], kind);
                     kernels[v]->inverse(got, &t);
                     CHECK(same(got, x, n), "%s: inverse of forward, N = 2^%u, %u bits, input %d",
                           kernels[v]->name, log2_n, bits_tried[b], kind);
