@@ -162,12 +162,23 @@ void he_random_for(he_random *r, const sky_he_ctx *ctx);
  * the basis is the last basis->count limbs; the `keep` limbs before are written to out (may be x).
  * Destroys the divided limbs. */
 void he_divide(sky_he_eval *ev, uint64_t *out, uint64_t *x, const he_basis *basis, uint32_t keep);
+/* The same limb by limb, so that each can be used while it is in the cache. begin takes the divided
+ * limbs of x, which it destroys; limb takes limb r of x and gives limb r of the quotient (may be the
+ * same), r < keep. ahead: memory that is needed next, or NULL. */
+typedef struct he_division {
+    const he_basis *basis;
+    const uint64_t *from[HE_CONVERT_MAX];
+} he_division;
+void he_divide_begin(sky_he_eval *ev, he_division *d, uint64_t *x, const he_basis *basis,
+                     uint32_t keep);
+void he_divide_limb(sky_he_eval *ev, uint64_t *out, const uint64_t *x, const he_division *d,
+                    uint32_t r, he_ahead *ahead);
 /* Coefficients of the limbs of x, times hat_inv of their digits, ready for he_raise(). */
 void he_decompose(sky_he_eval *ev, uint64_t *out, const uint64_t *x, uint32_t level);
 /* All digits modulo the prime of limb r, evaluation form, digit d at to + d N: but for the digit that
  * holds that prime, which there is what was decomposed itself, and is left out. */
 void he_raise(sky_he_eval *ev, uint64_t *to, const uint64_t *coefficients, uint32_t level,
-              uint32_t r);
+              uint32_t r, he_ahead *ahead);
 
 /* he_galois.c */
 uint32_t he_galois_of_step(const sky_he_ctx *ctx, int32_t step); /* 5^step mod 2N; 1 for step 0 */

@@ -18,24 +18,45 @@ static void to_coefficients(sky_he_eval *ev, uint64_t *out, const uint64_t *x, u
         ctx->k->scale(out, out, f, ctx->n, he_mod(ctx, prime));
 }
 
-void he_divide(sky_he_eval *ev, uint64_t *out, uint64_t *x, const he_basis *basis, uint32_t keep)
+/* Values of coefficients; memory is asked for meanwhile unless ahead is NULL. */
+static void to_values(sky_he_eval *ev, uint64_t *x, uint32_t prime, he_ahead *ahead)
 {
     const sky_he_ctx *ctx = ev->ctx;
-    const uint64_t *from[HE_CONVERT_MAX];
+    if (ahead)
+        ctx->k->forward_ahead(x, &ctx->tables[prime], ahead);
+    else
+        ctx->k->forward(x, &ctx->tables[prime]);
+    ev->counts.ntts++;
+}
+
+void he_divide_begin(sky_he_eval *ev, he_division *d, uint64_t *x, const he_basis *basis,
+                     uint32_t keep)
+{
+    d->basis = basis;
     for (uint32_t i = 0; i < basis->count; i++) {
-        uint64_t *limb = he_limb(ctx, x, keep + i);
+        uint64_t *limb = he_limb(ev->ctx, x, keep + i);
         to_coefficients(ev, limb, limb, basis->prime[i], basis->hat_inv[i]);
-        from[i] = limb;
+        d->from[i] = limb;
     }
-    uint64_t *rest = ev->spare;
-    for (uint32_t r = 0; r < keep; r++) { /* (x - [x]_D) / D */
-        const he_modulus *m = he_mod(ctx, r);
-        ctx->k->convert(rest, from, &basis->to[r], ctx->n, m);
-        ctx->k->forward(rest, &ctx->tables[r]);
-        ev->counts.ntts++;
-        ctx->k->sub_scale(he_limb(ctx, out, r), he_climb(ctx, x, r), rest, basis->d_inv[r], ctx->n,
-                          m);
-    }
+}
+
+void he_divide_limb(sky_he_eval *ev, uint64_t *out, const uint64_t *x, const he_division *d,
+                    uint32_t r, he_ahead *ahead)
+{
+    const sky_he_ctx *ctx = ev->ctx;
+    const he_modulus *m = he_mod(ctx, r);
+    uint64_t *rest = ev->spare; /* (x - [x]_D) / D */
+    ctx->k->convert(rest, d->from, &d->basis->to[r], ctx->n, m);
+    to_values(ev, rest, r, ahead);
+    ctx->k->sub_scale(out, x, rest, d->basis->d_inv[r], ctx->n, m);
+}
+
+void he_divide(sky_he_eval *ev, uint64_t *out, uint64_t *x, const he_basis *basis, uint32_t keep)
+{
+    he_division d;
+    he_divide_begin(ev, &d, x, basis, keep);
+    for (uint32_t r = 0; r < keep; r++)
+        he_divide_limb(ev, he_limb(ev->ctx, out, r), he_climb(ev->ctx, x, r), &d, r, NULL);
 }
 
 /* The digit that holds data prime i, cut at the level. */
@@ -56,7 +77,7 @@ void he_decompose(sky_he_eval *ev, uint64_t *out, const uint64_t *x, uint32_t le
 }
 
 void he_raise(sky_he_eval *ev, uint64_t *to, const uint64_t *coefficients, uint32_t level,
-              uint32_t r)
+              uint32_t r, he_ahead *ahead)
 {
     const sky_he_ctx *ctx = ev->ctx;
     uint32_t prime = he_prime_at(ctx, level, r);
@@ -69,7 +90,6 @@ void he_raise(sky_he_eval *ev, uint64_t *to, const uint64_t *coefficients, uint3
         for (uint32_t i = 0; i < b->count; i++)
             from[i] = he_climb(ctx, coefficients, b->prime[i]);
         ctx->k->convert(limb, from, &b->to[prime], ctx->n, he_mod(ctx, prime));
-        ctx->k->forward(limb, &ctx->tables[prime]);
-        ev->counts.ntts++;
+        to_values(ev, limb, prime, ahead);
     }
 }
