@@ -488,6 +488,13 @@ static void convert(uint64_t *out, const uint64_t *const *x, const he_convert *c
     }
 }
 
+static void raise(uint64_t *out, const uint64_t *const *x, const he_convert *c, const he_table *t,
+                  he_ahead *ahead)
+{
+    convert(out, x, c, (size_t)1 << t->log2_n, &t->m);
+    forward_ahead(out, t, ahead);
+}
+
 static void scale(uint64_t *out, const uint64_t *x, he_factor f, size_t n,
                   const he_modulus *modulus)
 {
@@ -561,12 +568,12 @@ const he_kernels he_kernels_avx2 = {
     .name = "avx2",
     .table_init = table_init,
     .forward = forward,
-    .forward_ahead = forward_ahead,
     .inverse = inverse,
     .four_stages = four_stages,
     .dot = dot,
     .mac = mac,
     .convert = convert,
+    .raise = raise,
     .scale = scale,
     .sub_scale = sub_scale,
     .add = add,

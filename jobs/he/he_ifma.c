@@ -108,8 +108,8 @@ static void convert_one(uint64_t *out, const uint64_t *x, const he_convert *c, s
     }
 }
 
-static void convert(uint64_t *out, const uint64_t *const *x, const he_convert *c, size_t n,
-                    const he_modulus *m)
+void IFMA_NAME(convert)(uint64_t *out, const uint64_t *const *x, const he_convert *c, size_t n,
+                        const he_modulus *m)
 {
     switch (c->count) { /* the usual counts with their loops unrolled */
     case 1:
@@ -184,12 +184,12 @@ const he_kernels KERNELS = {
     .name = NAME,
     .table_init = IFMA_NAME(table_init),
     .forward = IFMA_NAME(forward),
-    .forward_ahead = IFMA_NAME(forward_ahead),
     .inverse = IFMA_NAME(inverse),
     .four_stages = IFMA_NAME(four_stages),
     .dot = dot,
     .mac = mac,
-    .convert = convert,
+    .convert = IFMA_NAME(convert),
+    .raise = IFMA_NAME(raise),
     .scale = scale,
     .sub_scale = sub_scale,
     .add = add,

@@ -77,10 +77,14 @@ INLINE v8 once(v8 x, v8 q)
     return min(x, x - q);
 }
 
+/* he_ifma.c */
+void IFMA_NAME(convert)(uint64_t *out, const uint64_t *const *x, const he_convert *c, size_t n,
+                        const he_modulus *m);
 /* he_ifma_ntt.c */
 sky_err IFMA_NAME(table_init)(he_table *t, uint64_t psi);
 void IFMA_NAME(forward)(uint64_t *x, const he_table *t);
-void IFMA_NAME(forward_ahead)(uint64_t *x, const he_table *t, he_ahead *ahead);
+void IFMA_NAME(raise)(uint64_t *out, const uint64_t *const *x, const he_convert *c,
+                      const he_table *t, he_ahead *ahead);
 void IFMA_NAME(inverse)(uint64_t *x, const he_table *t);
 void IFMA_NAME(four_stages)(uint64_t *x, const he_table *t);
 

@@ -6,7 +6,7 @@
  * 2^52 only, whatever is above, since products look at 52 bits, and what they stand for stays within
  * [0, 2^52).
  *   Forward: v = y w - q in [-q, q), x + v and x - v. Bounds widen by q at both ends in each of at
- *     most 16 stages, hence 16q is added at first: [0, 33q) contains all.
+ *     most 16 stages, hence 16q is added at first: [0, 35q) contains all.
  *   Back: sums double and products are in [0, 2q); 16q keeps differences positive. The tail ends below
  *     8q; each two stages after it take that to 32q, 2q, 4q and 2q, and the first of the four is reduced. */
 #include "jobs/he/he_ifma.h"
@@ -158,9 +158,52 @@ INLINE void fetched(he_ahead *ahead, fetcher f)
 
 /* ---- Forward ---- */
 
+/* What the first stages read: residues, or those of another prime d, to be centred and reduced. */
+typedef struct source {
+    const uint64_t *x;
+    bool centred;
+    v8 half, minus_d; /* d / 2; -d mod q */
+} source;
+
+/* Below 3q. If lazy, modulo 2^52. */
+INLINE v8 read_source(const source *from, size_t i, const prime *p, bool lazy, bool centred)
+{
+    v8 x = load(from->x + i);
+    if (!centred)
+        return x;
+    v8 r = lazy ? barrett_open(x, p) : barrett_lazy(x, p);
+    return r + ((v8)(x > from->half) & from->minus_d);
+}
+
+/* The first two stages. */
+INLINE void first4(uint64_t *x, const source *from, const uint64_t *table, size_t n, const prime *p,
+                   bool lazy, bool centred, he_ahead *ahead)
+{
+    enum { LINES = 2 };
+    size_t quarter = n / 4;
+    fetcher f = fetcher_of(ahead, x, LINES);
+    root w1 = root_at(table, n, 1), w2 = root_at(table, n, 2), w3 = root_at(table, n, 3);
+    for (size_t j = 0; j < quarter; j += 8) {
+        v8 v[4];
+        for (size_t k = 0; k < 4; k++)
+            v[k] = read_source(from, j + k * quarter, p, lazy, centred);
+        for (size_t k = 0; k < 2; k++) {
+            v[k] += lazy ? p->q16 : (v8){0};
+            butterfly(&v[k], &v[k + 2], w1, p, lazy);
+        }
+        butterfly(&v[0], &v[1], w2, p, lazy);
+        butterfly(&v[2], &v[3], w3, p, lazy);
+        for (size_t k = 0; k < 4; k++)
+            store(x + j + k * quarter, v[k]);
+        if (ahead)
+            fetch(&f, LINES);
+    }
+    fetched(ahead, f);
+}
+
 /* The first three stages. */
-INLINE void first8(uint64_t *x, const uint64_t *table, size_t n, const prime *p, bool lazy,
-                   he_ahead *ahead)
+INLINE void first8(uint64_t *x, const source *from, const uint64_t *table, size_t n, const prime *p,
+                   bool lazy, bool centred, he_ahead *ahead)
 {
     enum { LINES = 4 };
     size_t eighth = n / 8;
@@ -171,7 +214,7 @@ INLINE void first8(uint64_t *x, const uint64_t *table, size_t n, const prime *p,
     for (size_t j = 0; j < eighth; j += 8) {
         v8 v[8];
         for (size_t k = 0; k < 8; k++)
-            v[k] = load(x + j + k * eighth);
+            v[k] = read_source(from, j + k * eighth, p, lazy, centred);
         for (size_t k = 0; k < 4; k++) {
             v[k] += lazy ? p->q16 : (v8){0};
             butterfly(&v[k], &v[k + 4], w[1], p, lazy);
@@ -212,8 +255,6 @@ INLINE void pass4(uint64_t *x, const uint64_t *table, uint32_t log2_n, span at, 
             uint64_t *to = base + j;
             v8 a = load(to), b = load(to + quarter);
             v8 c = load(to + 2 * quarter), d = load(to + 3 * quarter);
-            if (lazy && s == 0)
-                a += p->q16, b += p->q16;
             butterfly(&a, &c, w1, p, lazy);
             butterfly(&b, &d, w1, p, lazy);
             butterfly(&a, &b, w2, p, lazy);
@@ -259,19 +300,34 @@ INLINE void tail(uint64_t *x, const uint64_t *table, size_t n, size_t first, siz
     }
 }
 
-INLINE void forward_any(uint64_t *x, const he_table *t, bool lazy, he_ahead *ahead)
+/* The first two or three stages, so that an even number is left before the tail; how many they were. */
+INLINE uint32_t first(uint64_t *x, const source *from, const he_table *t, const prime *p, bool lazy,
+                      he_ahead *ahead)
 {
     const uint64_t *table = t->forward;
-    uint32_t log2_n = t->log2_n, s;
+    size_t n = (size_t)1 << t->log2_n;
+    if ((t->log2_n - TAIL) % 2) {
+        if (from->centred)
+            first8(x, from, table, n, p, lazy, true, ahead);
+        else
+            first8(x, from, table, n, p, lazy, false, ahead);
+        return 3;
+    }
+    if (from->centred)
+        first4(x, from, table, n, p, lazy, true, ahead);
+    else
+        first4(x, from, table, n, p, lazy, false, ahead);
+    return 2;
+}
+
+INLINE void forward_any(uint64_t *x, const source *from, const he_table *t, bool lazy,
+                        he_ahead *ahead)
+{
+    const uint64_t *table = t->forward;
+    uint32_t log2_n = t->log2_n;
     size_t n = (size_t)1 << log2_n;
     prime p = prime_of(&t->m);
-    if ((log2_n - TAIL) % 2) {
-        first8(x, table, n, &p, lazy, ahead);
-        s = 3;
-    } else {
-        pass4(x, table, log2_n, (span){0, 0, 1}, &p, lazy, ahead);
-        s = 2;
-    }
+    uint32_t s = first(x, from, t, &p, lazy, ahead);
     for (; n >> s > BLOCK && s < log2_n - TAIL; s += 2)
         pass4(x, table, log2_n, (span){s, 0, (size_t)1 << s}, &p, lazy, ahead);
     /* Depth first: each block once through the cache. A group of the tail may be two blocks or more: it
@@ -290,18 +346,25 @@ INLINE bool is_lazy(const he_table *t)
 
 void IFMA_NAME(forward)(uint64_t *x, const he_table *t)
 {
+    source from = {.x = x};
     if (is_lazy(t))
-        forward_any(x, t, true, NULL);
+        forward_any(x, &from, t, true, NULL);
     else
-        forward_any(x, t, false, NULL);
+        forward_any(x, &from, t, false, NULL);
 }
 
-void IFMA_NAME(forward_ahead)(uint64_t *x, const he_table *t, he_ahead *ahead)
+void IFMA_NAME(raise)(uint64_t *out, const uint64_t *const *x, const he_convert *c,
+                      const he_table *t, he_ahead *ahead)
 {
-    if (is_lazy(t))
-        forward_any(x, t, true, ahead);
+    source from = {.x = out};
+    if (c->count == 1)
+        from = (source){x[0], true, all(c->d / 2), all(c->minus_d.w)};
     else
-        forward_any(x, t, false, ahead);
+        IFMA_NAME(convert)(out, x, c, (size_t)1 << t->log2_n, &t->m);
+    if (is_lazy(t))
+        forward_any(out, &from, t, true, ahead);
+    else
+        forward_any(out, &from, t, false, ahead);
 }
 
 void IFMA_NAME(four_stages)(uint64_t *x, const he_table *t)

@@ -164,7 +164,7 @@ void he_random_for(he_random *r, const sky_he_ctx *ctx);
 void he_divide(sky_he_eval *ev, uint64_t *out, uint64_t *x, const he_basis *basis, uint32_t keep);
 /* The same limb by limb, so that each can be used while it is in the cache. begin takes the divided
  * limbs of x, which it destroys; limb takes limb r of x and gives limb r of the quotient (may be the
- * same), r < keep. ahead: memory that is needed next, or NULL. */
+ * same), r < keep. ahead: memory that is needed next. */
 typedef struct he_division {
     const he_basis *basis;
     const uint64_t *from[HE_CONVERT_MAX];

@@ -132,13 +132,6 @@ static void forward(uint64_t *x, const he_table *t)
         x[i] = he_once(x[i] >= q2 ? x[i] - q2 : x[i], q);
 }
 
-/* Here a transform takes so long that its memory is not worth the instructions. */
-static void forward_ahead(uint64_t *x, const he_table *t, he_ahead *ahead)
-{
-    forward(x, t);
-    ahead->at = ahead->end;
-}
-
 /* Values stay in [0, 2q). The last stage multiplies by N^-1 as well. */
 static void inverse(uint64_t *x, const he_table *t)
 {
@@ -241,6 +234,15 @@ static void convert(uint64_t *out, const uint64_t *const *x, const he_convert *c
     }
 }
 
+/* Transforms take so long here that waiting for memory does not count. */
+static void raise(uint64_t *out, const uint64_t *const *x, const he_convert *c, const he_table *t,
+                  he_ahead *ahead)
+{
+    convert(out, x, c, (size_t)1 << t->log2_n, &t->m);
+    forward(out, t);
+    ahead->at = ahead->end;
+}
+
 static void scale(uint64_t *out, const uint64_t *x, he_factor f, size_t n, const he_modulus *m)
 {
     for (size_t i = 0; i < n; i++)
@@ -287,12 +289,12 @@ const he_kernels he_kernels_portable = {
     .name = "portable",
     .table_init = table_init,
     .forward = forward,
-    .forward_ahead = forward_ahead,
     .inverse = inverse,
     .four_stages = four_stages,
     .dot = dot,
     .mac = mac,
     .convert = convert,
+    .raise = raise,
     .scale = scale,
     .sub_scale = sub_scale,
     .add = add,

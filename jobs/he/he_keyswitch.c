@@ -278,10 +278,11 @@ sky_err sky_he_hoist_set(sky_he_eval *ev, sky_he_hoist *h, const sky_he_ct *a, s
                        "room for digits of level %u, the ciphertext has level %u", h->level_max,
                        a->is.level);
     uint32_t level = a->is.level, digits = he_digits(ctx, level);
+    he_ahead nothing = {NULL, NULL};
     he_decompose(ev, ev->coefficients, a->part[1], level);
     for (uint32_t r = 0; r < he_limbs(ctx, level, true); r++) {
         uint64_t *to = h->digits + (size_t)r * digits * ctx->n;
-        he_raise(ev, to, ev->coefficients, level, r, NULL);
+        he_raise(ev, to, ev->coefficients, level, r, &nothing);
         if (r < level) {
             memcpy(he_limb(ctx, to, r / ctx->alpha), he_climb(ctx, a->part[1], r),
                    (size_t)ctx->n * sizeof *to);

@@ -18,17 +18,6 @@ static void to_coefficients(sky_he_eval *ev, uint64_t *out, const uint64_t *x, u
         ctx->k->scale(out, out, f, ctx->n, he_mod(ctx, prime));
 }
 
-/* Values of coefficients; memory is asked for meanwhile unless ahead is NULL. */
-static void to_values(sky_he_eval *ev, uint64_t *x, uint32_t prime, he_ahead *ahead)
-{
-    const sky_he_ctx *ctx = ev->ctx;
-    if (ahead)
-        ctx->k->forward_ahead(x, &ctx->tables[prime], ahead);
-    else
-        ctx->k->forward(x, &ctx->tables[prime]);
-    ev->counts.ntts++;
-}
-
 void he_divide_begin(sky_he_eval *ev, he_division *d, uint64_t *x, const he_basis *basis,
                      uint32_t keep)
 {
@@ -46,17 +35,18 @@ void he_divide_limb(sky_he_eval *ev, uint64_t *out, const uint64_t *x, const he_
     const sky_he_ctx *ctx = ev->ctx;
     const he_modulus *m = he_mod(ctx, r);
     uint64_t *rest = ev->spare; /* (x - [x]_D) / D */
-    ctx->k->convert(rest, d->from, &d->basis->to[r], ctx->n, m);
-    to_values(ev, rest, r, ahead);
+    ctx->k->raise(rest, d->from, &d->basis->to[r], &ctx->tables[r], ahead);
+    ev->counts.ntts++;
     ctx->k->sub_scale(out, x, rest, d->basis->d_inv[r], ctx->n, m);
 }
 
 void he_divide(sky_he_eval *ev, uint64_t *out, uint64_t *x, const he_basis *basis, uint32_t keep)
 {
     he_division d;
+    he_ahead nothing = {NULL, NULL};
     he_divide_begin(ev, &d, x, basis, keep);
     for (uint32_t r = 0; r < keep; r++)
-        he_divide_limb(ev, he_limb(ev->ctx, out, r), he_climb(ev->ctx, x, r), &d, r, NULL);
+        he_divide_limb(ev, he_limb(ev->ctx, out, r), he_climb(ev->ctx, x, r), &d, r, &nothing);
 }
 
 /* The digit that holds data prime i, cut at the level. */
@@ -89,7 +79,7 @@ void he_raise(sky_he_eval *ev, uint64_t *to, const uint64_t *coefficients, uint3
         const uint64_t *from[HE_CONVERT_MAX];
         for (uint32_t i = 0; i < b->count; i++)
             from[i] = he_climb(ctx, coefficients, b->prime[i]);
-        ctx->k->convert(limb, from, &b->to[prime], ctx->n, he_mod(ctx, prime));
-        to_values(ev, limb, prime, ahead);
+        ctx->k->raise(limb, from, &b->to[prime], &ctx->tables[prime], ahead);
+        ev->counts.ntts++;
     }
 }
