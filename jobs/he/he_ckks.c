@@ -69,7 +69,8 @@ static void encrypt_zero(sky_he_eval *ev, sky_he_ct *out, const sky_he_public *k
         ev->counts.ntts += 3;
     }
     for (int part = 0; part < 2; part++)
-        he_divide(ev, out->part[part], ev->acc[part], &ctx->special, level);
+        he_divide(ev, out->part[part], ev->acc[part], he_limb(ctx, ev->acc[part], level),
+                  &ctx->special, level);
     explicit_bzero(u, limb_bytes(ctx));
     explicit_bzero(noise, limb_bytes(ctx));
     explicit_bzero(mask, limb_bytes(ctx));
@@ -435,15 +436,12 @@ sky_err sky_he_mul(sky_he_eval *ev, sky_he_ct *out, const sky_he_ct *a, const sk
 
 /* ---- Divisions ---- */
 
-/* Divides every part by the product D of `basis`, the last limbs. Works on a copy, in ev->acc. */
+/* Divides every part by the product D of `basis`, the last limbs. */
 static void divide_parts(sky_he_eval *ev, sky_he_ct *out, const sky_he_ct *a, const he_basis *basis,
                          sky_he_state want)
 {
-    size_t bytes = he_limbs(ev->ctx, a->is.level, a->is.extended) * limb_bytes(ev->ctx);
-    for (uint32_t part = 0; part < want.parts; part++) {
-        memcpy(ev->acc[0], a->part[part], bytes);
-        he_divide(ev, out->part[part], ev->acc[0], basis, want.level);
-    }
+    for (uint32_t part = 0; part < want.parts; part++)
+        he_divide(ev, out->part[part], a->part[part], ev->acc[0], basis, want.level);
     out->is = want;
 }
 

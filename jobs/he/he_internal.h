@@ -160,17 +160,18 @@ void he_random_for(he_random *r, const sky_he_ctx *ctx);
 
 /* x (level data limbs, or extended) in evaluation form, divided by D of the basis with rounding, where
  * the basis is the last basis->count limbs; the `keep` limbs before are written to out (may be x).
- * Destroys the divided limbs. */
-void he_divide(sky_he_eval *ev, uint64_t *out, uint64_t *x, const he_basis *basis, uint32_t keep);
-/* The same limb by limb, so that each can be used while it is in the cache. begin takes the divided
- * limbs of x, which it destroys; limb takes limb r of x and gives limb r of the quotient (may be the
- * same), r < keep. ahead: memory that is needed next. */
+ * scratch: basis->count limbs, which may be those limbs of x. */
+void he_divide(sky_he_eval *ev, uint64_t *out, const uint64_t *x, uint64_t *scratch,
+               const he_basis *basis, uint32_t keep);
+/* The same limb by limb, so that each can be used while it is in the cache. begin takes the last limbs
+ * of x, and keeps scratch (may be the same) until the end; limb takes limb r of x and gives limb r of the
+ * quotient (may be the same), r < keep. ahead: memory that is needed next. */
 typedef struct he_division {
     const he_basis *basis;
     const uint64_t *from[HE_CONVERT_MAX];
 } he_division;
-void he_divide_begin(sky_he_eval *ev, he_division *d, uint64_t *x, const he_basis *basis,
-                     uint32_t keep);
+void he_divide_begin(sky_he_eval *ev, he_division *d, const uint64_t *last, uint64_t *scratch,
+                     const he_basis *basis);
 void he_divide_limb(sky_he_eval *ev, uint64_t *out, const uint64_t *x, const he_division *d,
                     uint32_t r, he_ahead *ahead);
 /* Coefficients of the limbs of x, times hat_inv of their digits, ready for he_raise(). */

@@ -88,8 +88,10 @@ static switching switch_divided(sky_he_eval *ev, const he_key *key, const uint64
     for (uint32_t r = level; r < he_limbs(ev->ctx, level, true); r++)
         sum_limb(ev, &s, r);
     look_ahead(ev, &s, 0);
-    for (int part = 0; part < 2; part++)
-        he_divide_begin(ev, &s.division[part], ev->acc[part], &ev->ctx->special, level);
+    for (int part = 0; part < 2; part++) {
+        uint64_t *last = he_limb(ev->ctx, ev->acc[part], level);
+        he_divide_begin(ev, &s.division[part], last, last, &ev->ctx->special);
+    }
     ev->counts.mod_downs++;
     return s;
 }
@@ -381,8 +383,7 @@ sky_err sky_he_rotate_fold(sky_he_eval *ev, sky_he_ct *acc, const sky_he_ct *a, 
         return err;
     uint32_t level = a->is.level, limbs = he_limbs(ctx, level, true);
     uint64_t *c1 = ev->folded;
-    memcpy(ev->acc[1], a->part[1], (size_t)limbs * ctx->n * sizeof *c1);
-    he_divide(ev, c1, ev->acc[1], &ctx->special, level);
+    he_divide(ev, c1, a->part[1], ev->acc[1], &ctx->special, level);
     switching s = switch_extended(ev, key, c1, NULL, level);
     for (uint32_t r = 0; r < limbs; r++) {
         sum_limb(ev, &s, r);

@@ -18,13 +18,13 @@ static void to_coefficients(sky_he_eval *ev, uint64_t *out, const uint64_t *x, u
         ctx->k->scale(out, out, f, ctx->n, he_mod(ctx, prime));
 }
 
-void he_divide_begin(sky_he_eval *ev, he_division *d, uint64_t *x, const he_basis *basis,
-                     uint32_t keep)
+void he_divide_begin(sky_he_eval *ev, he_division *d, const uint64_t *last, uint64_t *scratch,
+                     const he_basis *basis)
 {
     d->basis = basis;
     for (uint32_t i = 0; i < basis->count; i++) {
-        uint64_t *limb = he_limb(ev->ctx, x, keep + i);
-        to_coefficients(ev, limb, limb, basis->prime[i], basis->hat_inv[i]);
+        uint64_t *limb = he_limb(ev->ctx, scratch, i);
+        to_coefficients(ev, limb, he_climb(ev->ctx, last, i), basis->prime[i], basis->hat_inv[i]);
         d->from[i] = limb;
     }
 }
@@ -40,11 +40,12 @@ void he_divide_limb(sky_he_eval *ev, uint64_t *out, const uint64_t *x, const he_
     ctx->k->sub_scale(out, x, rest, d->basis->d_inv[r], ctx->n, m);
 }
 
-void he_divide(sky_he_eval *ev, uint64_t *out, uint64_t *x, const he_basis *basis, uint32_t keep)
+void he_divide(sky_he_eval *ev, uint64_t *out, const uint64_t *x, uint64_t *scratch,
+               const he_basis *basis, uint32_t keep)
 {
     he_division d;
     he_ahead nothing = {NULL, NULL};
-    he_divide_begin(ev, &d, x, basis, keep);
+    he_divide_begin(ev, &d, he_climb(ev->ctx, x, keep), scratch, basis);
     for (uint32_t r = 0; r < keep; r++)
         he_divide_limb(ev, he_limb(ev->ctx, out, r), he_climb(ev->ctx, x, r), &d, r, &nothing);
 }
