@@ -14,7 +14,8 @@
  * Threads: contexts and keys are immutable after they are made, and may be shared. One sky_he_eval
  * (workspace and counters) belongs to one thread. Operations allocate nothing.
  * Every output may be one of the inputs unless a function says otherwise. On an error the outputs
- * are unchanged: everything is checked before any work.
+ * are unchanged: everything is checked before any work. Only an encryption that finds no randomness leaves
+ * its output empty.
  *
  * Module: layer 1, may use base. */
 #ifndef SKY_JOBS_HE_HE_H
