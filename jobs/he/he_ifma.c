@@ -11,12 +11,16 @@ enum {
 
 /* ---- Products ---- */
 
-/* high 2^52 + low, high < 2^52 - 2^12, any low, to [0, q). */
-static inline v8 reduce_sum(v8 high, v8 low, root r52, const prime *p)
+/* high 2^52 + low, high < 2^52 - 2^12, any low: in [0, 4q), modulo 2^52. */
+INLINE v8 reduce_open(v8 high, v8 low, root r52, const prime *p)
 {
-    high += low >> 52;
-    v8 r = mul_lazy(high, r52, p) + barrett_lazy(low & p->mask, p);
-    return once(once(r, p->q2), p->q);
+    return mul_add_open(barrett_open(low, p), high + (low >> 52), r52, p);
+}
+
+/* The same to [0, q). */
+INLINE v8 reduce_sum(v8 high, v8 low, root r52, const prime *p)
+{
+    return once(once(reduce_open(high, low, r52, p) & p->mask, p->q2), p->q);
 }
 
 static void dot(uint64_t *out, const uint64_t *const *x, const uint64_t *const *y, size_t terms,
@@ -73,8 +77,9 @@ static inline d8 to_double(v8 x) /* x < 2^52 */
     return (d8)(x | all(0x4330000000000000)) - 0x1p52;
 }
 
+/* open: the results are in [0, 4q), modulo 2^52. */
 INLINE void convert_some(uint64_t *out, const uint64_t *const *x, const he_convert *c,
-                         uint32_t count, size_t n, const he_modulus *m)
+                         uint32_t count, size_t n, const he_modulus *m, bool open)
 {
     prime p = prime_of(m);
     root r52 = root_of(m->r52);
@@ -91,7 +96,7 @@ INLINE void convert_some(uint64_t *out, const uint64_t *const *x, const he_conve
         v8 multiple = (v8)(v + 0x1p52) & p.mask;
         low = madd_lo(low, multiple, minus_d);
         high = madd_hi(high, multiple, minus_d);
-        store(out + i, reduce_sum(high, low, r52, &p));
+        store(out + i, open ? reduce_open(high, low, r52, &p) : reduce_sum(high, low, r52, &p));
     }
 }
 
@@ -108,22 +113,35 @@ static void convert_one(uint64_t *out, const uint64_t *x, const he_convert *c, s
     }
 }
 
-void IFMA_NAME(convert)(uint64_t *out, const uint64_t *const *x, const he_convert *c, size_t n,
-                        const he_modulus *m)
+/* The usual counts with their loops unrolled. */
+INLINE void convert_any(uint64_t *out, const uint64_t *const *x, const he_convert *c, size_t n,
+                        const he_modulus *m, bool open)
 {
-    switch (c->count) { /* the usual counts with their loops unrolled */
-    case 1:
-        convert_one(out, x[0], c, n, m);
-        break;
+    switch (c->count) {
     case 2:
-        convert_some(out, x, c, 2, n, m);
+        convert_some(out, x, c, 2, n, m, open);
         break;
     case 3:
-        convert_some(out, x, c, 3, n, m);
+        convert_some(out, x, c, 3, n, m, open);
         break;
     default:
-        convert_some(out, x, c, c->count, n, m);
+        convert_some(out, x, c, c->count, n, m, open);
     }
+}
+
+static void convert(uint64_t *out, const uint64_t *const *x, const he_convert *c, size_t n,
+                    const he_modulus *m)
+{
+    if (c->count == 1)
+        convert_one(out, x[0], c, n, m);
+    else
+        convert_any(out, x, c, n, m, false);
+}
+
+void IFMA_NAME(convert_open)(uint64_t *out, const uint64_t *const *x, const he_convert *c, size_t n,
+                             const he_modulus *m)
+{
+    convert_any(out, x, c, n, m, true);
 }
 
 static void scale(uint64_t *out, const uint64_t *x, he_factor f, size_t n, const he_modulus *m)
@@ -188,7 +206,7 @@ const he_kernels KERNELS = {
     .four_stages = IFMA_NAME(four_stages),
     .dot = dot,
     .mac = mac,
-    .convert = IFMA_NAME(convert),
+    .convert = convert,
     .raise = IFMA_NAME(raise),
     .scale = scale,
     .sub_scale = sub_scale,

@@ -77,9 +77,9 @@ INLINE v8 once(v8 x, v8 q)
     return min(x, x - q);
 }
 
-/* he_ifma.c */
-void IFMA_NAME(convert)(uint64_t *out, const uint64_t *const *x, const he_convert *c, size_t n,
-                        const he_modulus *m);
+/* he_ifma.c: convert(), not for one prime; results are in [0, 4q), modulo 2^52: bits above are anything. */
+void IFMA_NAME(convert_open)(uint64_t *out, const uint64_t *const *x, const he_convert *c, size_t n,
+                             const he_modulus *m);
 /* he_ifma_ntt.c */
 sky_err IFMA_NAME(table_init)(he_table *t, uint64_t psi);
 void IFMA_NAME(forward)(uint64_t *x, const he_table *t);

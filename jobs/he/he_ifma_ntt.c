@@ -6,7 +6,7 @@
  * 2^52 only, whatever is above, since products look at 52 bits, and what they stand for stays within
  * [0, 2^52).
  *   Forward: v = y w - q in [-q, q), x + v and x - v. Bounds widen by q at both ends in each of at
- *     most 16 stages, hence 16q is added at first: [0, 35q) contains all.
+ *     most 16 stages, hence 16q is added at first: [0, 36q) contains all.
  *   Back: sums double and products are in [0, 2q); 16q keeps differences positive. The tail ends below
  *     8q; each two stages after it take that to 32q, 2q, 4q and 2q, and the first of the four is reduced. */
 #include "jobs/he/he_ifma.h"
@@ -158,17 +158,20 @@ INLINE void fetched(he_ahead *ahead, fetcher f)
 
 /* ---- Forward ---- */
 
-/* What the first stages read: residues, or those of another prime d, to be centred and reduced. */
+/* What the first stages read: numbers in [0, 4q), modulo 2^52 (`open`: bits above may be set); or residues of
+ * another prime d, to be centred and reduced. */
 typedef struct source {
     const uint64_t *x;
-    bool centred;
+    bool centred, open;
     v8 half, minus_d; /* d / 2; -d mod q */
 } source;
 
-/* Below 3q. If lazy, modulo 2^52. */
+/* Below 4q. If lazy, modulo 2^52. */
 INLINE v8 read_source(const source *from, size_t i, const prime *p, bool lazy, bool centred)
 {
     v8 x = load(from->x + i);
+    if (!centred && from->open && !lazy)
+        x &= p->mask;
     if (!centred)
         return x;
     v8 r = lazy ? barrett_open(x, p) : barrett_lazy(x, p);
@@ -356,11 +359,11 @@ void IFMA_NAME(forward)(uint64_t *x, const he_table *t)
 void IFMA_NAME(raise)(uint64_t *out, const uint64_t *const *x, const he_convert *c,
                       const he_table *t, he_ahead *ahead)
 {
-    source from = {.x = out};
+    source from = {.x = out, .open = true};
     if (c->count == 1)
-        from = (source){x[0], true, all(c->d / 2), all(c->minus_d.w)};
+        from = (source){x[0], true, false, all(c->d / 2), all(c->minus_d.w)};
     else
-        IFMA_NAME(convert)(out, x, c, (size_t)1 << t->log2_n, &t->m);
+        IFMA_NAME(convert_open)(out, x, c, (size_t)1 << t->log2_n, &t->m);
     if (is_lazy(t))
         forward_any(out, &from, t, true, ahead);
     else
