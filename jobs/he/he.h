@@ -14,7 +14,8 @@
  * Threads: contexts and keys are immutable after they are made, and may be shared. One sky_he_eval
  * (workspace and counters) belongs to one thread. Operations allocate nothing.
  * Every output may be one of the inputs unless a function says otherwise. On an error the outputs
- * are unchanged: everything is checked before any work.
+ * are unchanged: everything is checked before any work. Only an encryption that finds no randomness leaves
+ * its output empty.
  *
  * Module: layer 1, may use base. */
 #ifndef SKY_JOBS_HE_HE_H
@@ -108,7 +109,7 @@ typedef struct sky_he_info {
     uint32_t n;             /* N */
     uint32_t slots;         /* N/2 */
     uint32_t digits;        /* dnum at the top level */
-    uint32_t security_bits; /* 192 or 128 by the tables, 0 when below 128 */
+    uint32_t security_bits; /* 192 or 128 by the tables of sky_he_log2_qp_max(); 0: below 128 */
     bool insecure;          /* security_bits is 0: the result must be marked */
     double log2_q, log2_qp; /* of the moduli without and with the special primes */
     double scale;           /* 2^scale_bits */
@@ -116,8 +117,10 @@ typedef struct sky_he_info {
 sky_he_info sky_he_ctx_info(const sky_he_ctx *ctx);
 /* q_0 ... q_{L-1}, then p_0 ... p_{k-1}. i < L + k. */
 uint64_t sky_he_ctx_prime(const sky_he_ctx *ctx, uint32_t i);
-/* The largest log2(QP) that has 128 bits of security for this degree, the tighter of the two tables
- * (docs/he.md); 0 if none is known. */
+/* The largest log2(QP) that has 128 bits of security for this degree against classical attacks, with a
+ * uniform ternary secret and noise of deviation 3.2: the tighter of the Homomorphic Encryption Standard
+ * (HomomorphicEncryption.org, 2018, Table 1) and of Bossuat et al., "Security guidelines for implementing
+ * homomorphic encryption" (ePrint 2024/463, Table 5.2). 0 if none is known. he_params.c, docs/he.md. */
 uint32_t sky_he_log2_qp_max(uint32_t log2_n);
 
 /* Bytes of memory, so that a job can be budgeted before it starts. level 1 ... L. */
@@ -226,10 +229,16 @@ sky_err sky_he_encode(sky_he_eval *ev, sky_he_pt *out, const double *re, const d
 sky_err sky_he_decode(sky_he_eval *ev, double *re, double *im, size_t count, const sky_he_pt *pt,
                       sky_error *e);
 
-/* ---- Encryption: of zero modulo QP, divided by P, so that the noise is that of one rounding ---- */
+/* ---- Encryption ---- */
 
+/* With the public key: of zero modulo QP, divided by P, so that the noise is that of one rounding. */
 sky_err sky_he_encrypt(sky_he_eval *ev, sky_he_ct *out, const sky_he_pt *pt,
                        const sky_he_public *key, sky_error *e);
+/* With the secret itself, for who has it: c0 = m + e - a s, c1 = a, a uniform. Its noise, e alone, is
+ * sqrt(N / 184) times smaller: 9.4 times at N = 2^14. The plaintext is not extended.
+ * SKY_HE_FORM, _CAPACITY, _CONTEXT, _RANDOM. */
+sky_err sky_he_encrypt_symmetric(sky_he_eval *ev, sky_he_ct *out, const sky_he_pt *pt,
+                                 const sky_he_secret *secret, sky_error *e);
 /* Two or three parts, not extended. Decrypted values reveal the noise: do not give them to whoever
  * chose the ciphertexts (Li, Micciancio, EUROCRYPT 2021). */
 sky_err sky_he_decrypt(sky_he_eval *ev, sky_he_pt *out, const sky_he_ct *ct,
@@ -297,9 +306,18 @@ sky_err sky_he_mod_up(sky_he_eval *ev, sky_he_ct *out, const sky_he_ct *a, sky_e
 sky_err sky_he_mod_down_rescale(sky_he_eval *ev, sky_he_ct *out, const sky_he_ct *a, sky_error *e);
 
 /* ---- Bytes (docs/he.md has the layout) ----
- * write appends to a buffer (SKY_ENOMEM; SKY_EINVAL for an empty ciphertext). read checks everything: SKY_EFORMAT, SKY_EVERSION,
- * SKY_ELIMIT (longer than it can be), SKY_HE_CONTEXT (other primes). Keys store the seed of `a`. */
+ * write appends to a buffer (SKY_ENOMEM; SKY_EINVAL for an empty plaintext or ciphertext). read checks
+ * everything: SKY_EFORMAT, SKY_EVERSION, SKY_ELIMIT (longer than it can be), SKY_HE_CONTEXT (other
+ * primes), SKY_HE_SCALE. Keys store the seed of `a`. Whoever reads frees. */
 
+/* From parameters that were read a context can be made that reads the rest. They are checked as by
+ * sky_he_ctx_new(); out->insecure is as it was written, and a reader that does not want such parameters
+ * sets it to false: then sky_he_ctx_new() refuses them if they need it. */
+sky_err sky_he_params_write(const sky_he_ctx *ctx, sky_buf *out);
+sky_err sky_he_params_read(sky_he_params *out, const void *bytes, size_t len, sky_error *e);
+sky_err sky_he_pt_write(const sky_he_pt *pt, sky_buf *out);
+sky_err sky_he_pt_read(sky_he_pt **out, const sky_he_ctx *ctx, const void *bytes, size_t len,
+                       sky_error *e);
 sky_err sky_he_ct_write(const sky_he_ct *ct, sky_buf *out);
 sky_err sky_he_ct_read(sky_he_ct **out, const sky_he_ctx *ctx, const void *bytes, size_t len,
                        sky_error *e);

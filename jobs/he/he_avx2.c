@@ -163,14 +163,16 @@ typedef struct span { /* blocks first ... last-1 of the 2^stage blocks */
     size_t first, last;
 } span;
 
-enum { FIRST = 1, REDUCE = 2 }; /* pass4: input is residues; reduce what is only added to */
+/* pass4: input is residues; reduce what is only added to; ask for a line of `ahead` in each round. */
+enum { FIRST = 1, REDUCE = 2, FETCH = 4 };
 
 /* Stages s and s + 1. Reducing a and b every second time keeps B below 5: from B it goes to
  * 1/2 + 2 stages of growth below 2.8, then without reduction to below 4.9. */
 static inline void pass4(uint64_t *x, const double *table, uint32_t log2_n, span at, const prime *m,
-                         int flags)
+                         int flags, he_ahead *ahead)
 {
     uint32_t s = at.stage;
+    const char *next = flags & FETCH ? ahead->at : NULL;
     size_t quarter = (size_t)1 << (log2_n - s - 2);
     for (size_t i = at.first; i < at.last; i++) {
         d4 w1 = all(table[((size_t)1 << s) + i]);
@@ -195,8 +197,14 @@ static inline void pass4(uint64_t *x, const double *table, uint32_t log2_n, span
             store_raw(p1 + j, b);
             store_raw(p2 + j, c);
             store_raw(p3 + j, d);
+            if (flags & FETCH) {
+                __builtin_prefetch(next, 0, 2); /* to the second level: the first is in use */
+                next += 64;
+            }
         }
     }
+    if (flags & FETCH)
+        ahead->at = next;
 }
 
 /* The last two stages of elements 16 first ... 16 last - 1, and residues again. */
@@ -220,15 +228,23 @@ static inline void tail(uint64_t *x, const double *table, size_t n, size_t first
     }
 }
 
-static void pass4_some(uint64_t *x, const double *table, uint32_t log2_n, span at, const prime *m)
+static void pass4_some(uint64_t *x, const double *table, uint32_t log2_n, span at, const prime *m,
+                       he_ahead *ahead)
 {
-    if (at.stage / 2 % 2) /* every second pass */
-        pass4(x, table, log2_n, at, m, REDUCE);
-    else
-        pass4(x, table, log2_n, at, m, 0);
+    bool reduces = at.stage / 2 % 2; /* every second pass */
+    if (ahead && ahead->at < ahead->end) {
+        if (reduces)
+            pass4(x, table, log2_n, at, m, REDUCE | FETCH, ahead);
+        else
+            pass4(x, table, log2_n, at, m, FETCH, ahead);
+    } else if (reduces) {
+        pass4(x, table, log2_n, at, m, REDUCE, NULL);
+    } else {
+        pass4(x, table, log2_n, at, m, 0, NULL);
+    }
 }
 
-static void forward(uint64_t *x, const he_table *t)
+static void forward_ahead(uint64_t *x, const he_table *t, he_ahead *ahead)
 {
     const double *table = t->forward;
     uint32_t log2_n = t->log2_n, s;
@@ -238,24 +254,29 @@ static void forward(uint64_t *x, const he_table *t)
         pass2(x, table, n, &m);
         s = 1;
     } else {
-        pass4(x, table, log2_n, (span){0, 0, 1}, &m, FIRST);
+        pass4(x, table, log2_n, (span){0, 0, 1}, &m, FIRST, NULL);
         s = 2;
     }
     for (; n >> s > BLOCK && s < log2_n - TAIL; s += 2)
-        pass4_some(x, table, log2_n, (span){s, 0, (size_t)1 << s}, &m);
+        pass4_some(x, table, log2_n, (span){s, 0, (size_t)1 << s}, &m, ahead);
     for (size_t b = 0; b < (size_t)1 << s;
          b++) { /* depth first: each block once through the cache */
         for (uint32_t k = s; k < log2_n - TAIL; k += 2)
-            pass4_some(x, table, log2_n, (span){k, b << (k - s), (b + 1) << (k - s)}, &m);
+            pass4_some(x, table, log2_n, (span){k, b << (k - s), (b + 1) << (k - s)}, &m, ahead);
         tail(x, table, n, b * (n / 16) >> s, (b + 1) * (n / 16) >> s, &m);
     }
+}
+
+static void forward(uint64_t *x, const he_table *t)
+{
+    forward_ahead(x, t, NULL);
 }
 
 static void four_stages(uint64_t *x, const he_table *t)
 {
     prime m = prime_of(&t->m);
-    pass4(x, t->forward, 10, (span){0, 0, 1}, &m, REDUCE);
-    pass4(x, t->forward, 10, (span){0, 0, 1}, &m, 0);
+    pass4(x, t->forward, 10, (span){0, 0, 1}, &m, REDUCE, NULL);
+    pass4(x, t->forward, 10, (span){0, 0, 1}, &m, 0, NULL);
 }
 
 /* ---- Inverse: sums of four grow to 4B and are reduced, so that 4B < 8 always (B -> 1/2 + 3B/4) ---- */
@@ -467,6 +488,13 @@ static void convert(uint64_t *out, const uint64_t *const *x, const he_convert *c
     }
 }
 
+static void raise(uint64_t *out, const uint64_t *const *x, const he_convert *c, const he_table *t,
+                  he_ahead *ahead)
+{
+    convert(out, x, c, (size_t)1 << t->log2_n, &t->m);
+    forward_ahead(out, t, ahead);
+}
+
 static void scale(uint64_t *out, const uint64_t *x, he_factor f, size_t n,
                   const he_modulus *modulus)
 {
@@ -545,6 +573,7 @@ const he_kernels he_kernels_avx2 = {
     .dot = dot,
     .mac = mac,
     .convert = convert,
+    .raise = raise,
     .scale = scale,
     .sub_scale = sub_scale,
     .add = add,

@@ -69,38 +69,79 @@ static void encrypt_zero(sky_he_eval *ev, sky_he_ct *out, const sky_he_public *k
         ev->counts.ntts += 3;
     }
     for (int part = 0; part < 2; part++)
-        he_divide(ev, out->part[part], ev->acc[part], &ctx->special, level);
+        he_divide(ev, out->part[part], ev->acc[part], he_limb(ctx, ev->acc[part], level),
+                  &ctx->special, level);
     explicit_bzero(u, limb_bytes(ctx));
     explicit_bzero(noise, limb_bytes(ctx));
     explicit_bzero(mask, limb_bytes(ctx));
     explicit_bzero(errors, 2 * limb_bytes(ctx));
 }
 
-sky_err sky_he_encrypt(sky_he_eval *ev, sky_he_ct *out, const sky_he_pt *pt,
-                       const sky_he_public *key, sky_error *e)
+static sky_err check_encrypt(const sky_he_eval *ev, const sky_he_ct *out, const sky_he_pt *pt,
+                             const sky_he_ctx *key_ctx, sky_he_state *want, sky_error *e)
 {
-    const sky_he_ctx *ctx = ev->ctx;
-    sky_he_state want = pt->is;
-    want.parts = 2;
     sky_err err;
-    if ((err = he_check_ctx(pt->ctx, ctx, e)) || (err = he_check_ctx(key->ctx, ctx, e)))
+    if ((err = he_check_ctx(pt->ctx, ev->ctx, e)) || (err = he_check_ctx(key_ctx, ev->ctx, e)))
         return err;
     if (!pt->is.level || pt->is.extended)
         return he_fail(e, SKY_HE_FORM, "the plaintext is %s", pt->is.level ? "extended" : "empty");
-    if ((err = he_check_room(out, want, ctx, e)))
-        return err;
-    he_random random;
-    he_random_for(&random, ctx);
-    encrypt_zero(ev, out, key, want.level, &random);
-    bool failed = random.failed;
-    he_random_wipe(&random);
+    *want = pt->is;
+    want->parts = 2;
+    return he_check_room(out, *want, ev->ctx, e);
+}
+
+/* The message added to an encryption of zero, unless the randomness failed. */
+static sky_err add_message(sky_he_ct *out, const sky_he_pt *pt, sky_he_state want,
+                           he_random *random, sky_error *e)
+{
+    bool failed = random->failed;
+    he_random_wipe(random);
     if (failed) {
         out->is.level = 0;
         return he_fail(e, SKY_HE_RANDOM, "getrandom() failed during an encryption");
     }
-    add_limbs(ctx, out->part[0], out->part[0], pt->x, want);
+    add_limbs(out->ctx, out->part[0], out->part[0], pt->x, want);
     out->is = want;
     return SKY_OK;
+}
+
+sky_err sky_he_encrypt(sky_he_eval *ev, sky_he_ct *out, const sky_he_pt *pt,
+                       const sky_he_public *key, sky_error *e)
+{
+    sky_he_state want;
+    sky_err err = check_encrypt(ev, out, pt, key->ctx, &want, e);
+    if (err)
+        return err;
+    he_random random;
+    he_random_for(&random, ev->ctx);
+    encrypt_zero(ev, out, key, want.level, &random);
+    return add_message(out, pt, want, &random, e);
+}
+
+sky_err sky_he_encrypt_symmetric(sky_he_eval *ev, sky_he_ct *out, const sky_he_pt *pt,
+                                 const sky_he_secret *secret, sky_error *e)
+{
+    const sky_he_ctx *ctx = ev->ctx;
+    sky_he_state want;
+    sky_err err = check_encrypt(ev, out, pt, secret->ctx, &want, e);
+    if (err)
+        return err;
+    uint8_t seed[HE_SEED_BYTES];
+    he_random random;
+    he_random_for(&random, ctx);
+    he_random_bytes(&random, seed, sizeof seed);
+    he_sample_noise(&random, ev->small, ctx->n);
+    for (uint32_t i = 0; i < want.level; i++) {
+        uint64_t *a = he_limb(ctx, out->part[1], i);
+        he_small_limb(ev->spare, ctx, ev->small, i);
+        he_expand_a(a, ctx, seed, 0, i);
+        he_sample_b(he_limb(ctx, out->part[0], i), a, he_climb(ctx, secret->s, i), ev->spare, ctx,
+                    i);
+    }
+    ev->counts.ntts += want.level;
+    explicit_bzero(ev->small, limb_bytes(ctx));
+    explicit_bzero(ev->spare, limb_bytes(ctx));
+    return add_message(out, pt, want, &random, e);
 }
 
 sky_err sky_he_decrypt(sky_he_eval *ev, sky_he_pt *out, const sky_he_ct *ct,
@@ -395,15 +436,12 @@ sky_err sky_he_mul(sky_he_eval *ev, sky_he_ct *out, const sky_he_ct *a, const sk
 
 /* ---- Divisions ---- */
 
-/* Divides every part by the product D of `basis`, the last limbs. Works on a copy, in ev->acc. */
+/* Divides every part by the product D of `basis`, the last limbs. */
 static void divide_parts(sky_he_eval *ev, sky_he_ct *out, const sky_he_ct *a, const he_basis *basis,
                          sky_he_state want)
 {
-    size_t bytes = he_limbs(ev->ctx, a->is.level, a->is.extended) * limb_bytes(ev->ctx);
-    for (uint32_t part = 0; part < want.parts; part++) {
-        memcpy(ev->acc[0], a->part[part], bytes);
-        he_divide(ev, out->part[part], ev->acc[0], basis, want.level);
-    }
+    for (uint32_t part = 0; part < want.parts; part++)
+        he_divide(ev, out->part[part], a->part[part], ev->acc[0], basis, want.level);
     out->is = want;
 }
 

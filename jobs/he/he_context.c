@@ -94,7 +94,6 @@ static sky_err check_special(const sky_he_ctx *ctx, sky_error *e)
 
 static sky_err tables_init(sky_he_ctx *ctx)
 {
-    ctx->fingerprint = sky_hash_u64(0x534b4845, ctx->n);
     for (uint32_t i = 0; i < ctx->total; i++) {
         he_table *t = &ctx->tables[i];
         t->m = he_modulus_of(ctx->q[i]);
@@ -102,9 +101,7 @@ static sky_err tables_init(sky_he_ctx *ctx)
         sky_err err = ctx->k->table_init(t, he_primitive_root(ctx->q[i], ctx->log2_n));
         if (err)
             return err;
-        ctx->fingerprint = sky_hash_u64(ctx->fingerprint, ctx->q[i]);
     }
-    ctx->fingerprint = sky_hash_u64(ctx->fingerprint, ctx->n_special * 256 + ctx->alpha);
     for (uint32_t i = 0; i < ctx->n_data; i++) {
         const he_modulus *m = he_mod(ctx, i);
         uint64_t p = 1;
@@ -172,6 +169,7 @@ sky_err he_ctx_new_with(sky_he_ctx **out, const sky_he_params *params, const he_
         goto done;
     }
     he_fft_tables(ctx->fft_re, ctx->fft_im, ctx->n / 2);
+    ctx->fingerprint = he_fingerprint(ctx->q, &p);
     info_fill(ctx, &p);
     if (ctx->info.insecure && !p.insecure) {
         err = he_fail(e, SKY_HE_INSECURE, "N = 2^%u with moduli of %.1f bits; expected at most %u",

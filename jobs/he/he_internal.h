@@ -42,7 +42,7 @@ struct sky_he_ctx {
     he_basis *merged; /* by level - 1: the last data prime and the special primes: both at once */
     double *log2_q;   /* n_data + 1: of the product of the first i data primes */
     double *fft_re, *fft_im; /* N/2 twiddles of the encoder: stage of length 2 h at h ... 2 h - 1 */
-    uint64_t fingerprint;    /* of N and the primes; marks bytes */
+    uint64_t fingerprint;    /* he_fingerprint() */
     struct he_test_seed *seeded; /* NULL outside tests */
 };
 
@@ -144,6 +144,8 @@ static inline const uint64_t *he_climb(const sky_he_ctx *ctx, const uint64_t *x,
 /* he_params.c */
 sky_err he_params_check(sky_he_params *params, sky_error *e); /* fills defaults */
 sky_err he_pick_primes(uint64_t *q, const sky_he_params *params, sky_error *e);
+/* Of N, the primes (data, then special), k and alpha, the fields filled in: marks bytes. */
+uint64_t he_fingerprint(const uint64_t *q, const sky_he_params *params);
 uint64_t he_primitive_root(uint64_t q, uint32_t log2_n); /* of order 2N, the smallest */
 uint32_t he_security_bits(uint32_t log2_n, double log2_qp);
 
@@ -158,14 +160,26 @@ void he_random_for(he_random *r, const sky_he_ctx *ctx);
 
 /* x (level data limbs, or extended) in evaluation form, divided by D of the basis with rounding, where
  * the basis is the last basis->count limbs; the `keep` limbs before are written to out (may be x).
- * Destroys the divided limbs. */
-void he_divide(sky_he_eval *ev, uint64_t *out, uint64_t *x, const he_basis *basis, uint32_t keep);
+ * scratch: basis->count limbs, which may be those limbs of x. */
+void he_divide(sky_he_eval *ev, uint64_t *out, const uint64_t *x, uint64_t *scratch,
+               const he_basis *basis, uint32_t keep);
+/* The same limb by limb, so that each can be used while it is in the cache. begin takes the last limbs
+ * of x, and keeps scratch (may be the same) until the end; limb takes limb r of x and gives limb r of the
+ * quotient (may be the same), r < keep. ahead: memory that is needed next. */
+typedef struct he_division {
+    const he_basis *basis;
+    const uint64_t *from[HE_CONVERT_MAX];
+} he_division;
+void he_divide_begin(sky_he_eval *ev, he_division *d, const uint64_t *last, uint64_t *scratch,
+                     const he_basis *basis);
+void he_divide_limb(sky_he_eval *ev, uint64_t *out, const uint64_t *x, const he_division *d,
+                    uint32_t r, he_ahead *ahead);
 /* Coefficients of the limbs of x, times hat_inv of their digits, ready for he_raise(). */
 void he_decompose(sky_he_eval *ev, uint64_t *out, const uint64_t *x, uint32_t level);
 /* All digits modulo the prime of limb r, evaluation form, digit d at to + d N: but for the digit that
  * holds that prime, which there is what was decomposed itself, and is left out. */
 void he_raise(sky_he_eval *ev, uint64_t *to, const uint64_t *coefficients, uint32_t level,
-              uint32_t r);
+              uint32_t r, he_ahead *ahead);
 
 /* he_galois.c */
 uint32_t he_galois_of_step(const sky_he_ctx *ctx, int32_t step); /* 5^step mod 2N; 1 for step 0 */
@@ -177,6 +191,9 @@ const he_key *he_keys_find(const sky_he_keys *keys, uint32_t galois);
 /* The public randomness of a key from its seed: digit d, limb of prime i. */
 void he_expand_a(uint64_t *a, const sky_he_ctx *ctx, const uint8_t seed[HE_SEED_BYTES], uint32_t d,
                  uint32_t i);
+/* One limb of an RLWE sample: b = noise - a s modulo prime i, all in evaluation form. b may be a. */
+void he_sample_b(uint64_t *b, const uint64_t *a, const uint64_t *s, const uint64_t *noise,
+                 const sky_he_ctx *ctx, uint32_t i);
 sky_err he_keys_alloc(sky_he_keys **out, const sky_he_ctx *ctx, uint32_t level, size_t count);
 sky_err he_key_alloc(he_key *key, const sky_he_keys *set, uint32_t galois);
 void he_key_store(he_key *key, const sky_he_keys *set, uint32_t r, uint32_t d, const uint64_t *x,

@@ -38,6 +38,12 @@ typedef struct he_convert {
     he_factor minus_d;             /* -D modulo the other prime */
 } he_convert;
 
+/* Memory that will be read next, from `at` to `end`. A transform that is given one asks for it line by
+ * line while it computes, since memory is idle then, and moves `at` on. Zeroed: nothing. */
+typedef struct he_ahead {
+    const char *at, *end;
+} he_ahead;
+
 typedef struct he_kernels {
     const char *name;
     /* Fills t->forward and t->inverse, for a primitive 2N-th root psi of t->m.q. */
@@ -59,6 +65,9 @@ typedef struct he_kernels {
      * (Halevi, Polyakov, Shoup, CT-RSA 2019, section 2.2: the multiple of D by floating point.) */
     void (*convert)(uint64_t *out, const uint64_t *const *x, const he_convert *c, size_t n,
                     const he_modulus *m);
+    /* convert() to t's prime, then forward(). out is none of x. */
+    void (*raise)(uint64_t *out, const uint64_t *const *x, const he_convert *c, const he_table *t,
+                  he_ahead *ahead);
     void (*scale)(uint64_t *out, const uint64_t *x, he_factor f, size_t n, const he_modulus *m);
     /* out = (x - y) f. */
     void (*sub_scale)(uint64_t *out, const uint64_t *x, const uint64_t *y, he_factor f, size_t n,

@@ -104,9 +104,8 @@ void he_expand_a(uint64_t *a, const sky_he_ctx *ctx, const uint8_t seed[HE_SEED_
     he_sample_uniform(&random, a, ctx->n, he_mod(ctx, i));
 }
 
-/* s is one limb. b may be a. */
-static void sample_limb(uint64_t *b, const uint64_t *a, const uint64_t *s, const uint64_t *noise,
-                        const sky_he_ctx *ctx, uint32_t i)
+void he_sample_b(uint64_t *b, const uint64_t *a, const uint64_t *s, const uint64_t *noise,
+                 const sky_he_ctx *ctx, uint32_t i)
 {
     ctx->k->dot(b, &a, &s, 1, ctx->n, he_mod(ctx, i));
     ctx->k->sub(b, noise, b, ctx->n, he_mod(ctx, i));
@@ -135,7 +134,7 @@ sky_err sky_he_public_new(sky_he_public **out, const sky_he_secret *secret, sky_
     for (uint32_t i = 0; i < ctx->total; i++) {
         he_small_limb(noise, ctx, small, i);
         he_expand_a(he_limb(ctx, key->a, i), ctx, key->seed, 0, i);
-        sample_limb(he_limb(ctx, key->b, i), he_climb(ctx, key->a, i), he_climb(ctx, secret->s, i),
+        he_sample_b(he_limb(ctx, key->b, i), he_climb(ctx, key->a, i), he_climb(ctx, secret->s, i),
                     noise, ctx, i);
     }
     if (random.failed) {
@@ -299,7 +298,7 @@ static sky_err key_fill(maker *m, he_key *key, const sky_he_keys *set)
         for (uint32_t d = 0; d < set->digits; d++) {
             he_expand_a(m->limb[A], ctx, key->seed, d, i);
             he_small_limb(m->limb[NOISE], ctx, noise + (size_t)d * ctx->n, i);
-            sample_limb(m->limb[B], m->limb[A], m->limb[TARGET], m->limb[NOISE], ctx, i);
+            he_sample_b(m->limb[B], m->limb[A], m->limb[TARGET], m->limb[NOISE], ctx, i);
             if (r < set->level && r / ctx->alpha == d)
                 ctx->k->add(m->limb[B], m->limb[B], m->limb[SOURCE], ctx->n, mod);
             he_key_store(key, set, r, d, m->limb[B], 0);

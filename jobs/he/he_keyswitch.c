@@ -8,39 +8,103 @@
 
 #include "jobs/he/he_internal.h"
 
+/* ---- Sums of products with a key ---- */
+
+/* A key switch in progress. It goes prime by prime, so that a prime's digits and roots stay in the cache,
+ * and asks memory for the next part of the key during the transforms before it is used. */
+typedef struct switching {
+    const he_key *key;
+    uint32_t level;
+    const uint64_t *x;       /* level limbs: what is switched, or NULL and ... */
+    const sky_he_hoist *h;   /* ... its digits, with P times the first part to be added */
+    he_ahead ahead;          /* in the key */
+    he_division division[2]; /* of the two sums by P */
+} switching;
+
+/* From now on memory is asked for the key's part for limb r. Where the key is for a higher level there are
+ * gaps in it, and nothing is asked for. */
+static void look_ahead(const sky_he_eval *ev, switching *s, uint32_t r)
+{
+    const sky_he_keys *set = ev->keys;
+    size_t words = (size_t)2 * ev->ctx->n * set->digits;
+    s->ahead = (he_ahead){NULL, NULL};
+    if (set->level == s->level && r < he_limbs(ev->ctx, s->level, true)) {
+        const uint64_t *from = s->key->words + r * words;
+        s->ahead = (he_ahead){(const char *)from, (const char *)(from + words)};
+    }
+}
+
 /* acc = (sum of digits b_d, sum of digits a_d) modulo the prime of limb r; x: digits, N words each.
  * own: the digit that holds limb r's prime, which is not in x; NULL if it is. */
-static void mac_limb(sky_he_eval *ev, const he_key *key, const uint64_t *x, const uint64_t *own,
-                     uint32_t level, uint32_t r)
+static void mac_limb(sky_he_eval *ev, const switching *s, const uint64_t *x, const uint64_t *own,
+                     uint32_t r)
 {
     const sky_he_ctx *ctx = ev->ctx;
     const sky_he_keys *set = ev->keys;
-    uint32_t prime = he_prime_at(ctx, level, r), in_key = r < level ? r : set->level + r - level;
+    uint32_t prime = he_prime_at(ctx, s->level, r);
+    uint32_t in_key = r < s->level ? r : set->level + r - s->level;
     const uint64_t *digit[SKY_HE_DATA_MAX];
-    uint32_t digits = he_digits(ctx, level);
+    uint32_t digits = he_digits(ctx, s->level);
     for (uint32_t d = 0; d < digits; d++)
-        digit[d] = own && r < level && r / ctx->alpha == d ? own : he_climb(ctx, x, d);
-    const uint64_t *words = key->words + (size_t)in_key * 2 * ctx->n * set->digits;
+        digit[d] = own && r / ctx->alpha == d ? own : he_climb(ctx, x, d);
+    const uint64_t *words = s->key->words + (size_t)in_key * 2 * ctx->n * set->digits;
     ctx->k->mac(he_limb(ctx, ev->acc[0], r), he_limb(ctx, ev->acc[1], r), digit, words, digits,
                 set->digits, ctx->n, he_mod(ctx, prime));
 }
 
-/* P times x switched, modulo QP, to ev->acc: one prime after another, so that a prime's digits and
- * roots stay in the cache. */
-static void switch_key(sky_he_eval *ev, const he_key *key, const uint64_t *x, uint32_t level)
+/* P times what is switched, modulo the prime of limb r, to ev->acc. */
+static void sum_limb(sky_he_eval *ev, switching *s, uint32_t r)
 {
-    he_decompose(ev, ev->coefficients, x, level);
-    for (uint32_t r = 0; r < he_limbs(ev->ctx, level, true); r++) {
-        he_raise(ev, ev->digits, ev->coefficients, level, r);
-        mac_limb(ev, key, ev->digits, r < level ? he_climb(ev->ctx, x, r) : NULL, level, r);
+    const sky_he_ctx *ctx = ev->ctx;
+    if (s->h) {
+        mac_limb(ev, s, s->h->digits + (size_t)r * he_digits(ctx, s->level) * ctx->n, NULL, r);
+        if (r < s->level)
+            ctx->k->add(he_limb(ctx, ev->acc[0], r), he_limb(ctx, ev->acc[0], r),
+                        he_climb(ctx, s->h->c0, r), ctx->n, he_mod(ctx, r));
+    } else {
+        he_raise(ev, ev->digits, ev->coefficients, s->level, r, &s->ahead);
+        mac_limb(ev, s, ev->digits, r < s->level ? he_climb(ctx, s->x, r) : NULL, r);
     }
+    look_ahead(ev, s, r + 1);
 }
 
-static void divide_acc(sky_he_eval *ev, uint32_t level)
+/* For sums that stay modulo QP: then sum_limb() for every limb, in order. */
+static switching switch_extended(sky_he_eval *ev, const he_key *key, const uint64_t *x,
+                                 const sky_he_hoist *h, uint32_t level)
 {
-    for (int part = 0; part < 2; part++)
-        he_divide(ev, ev->acc[part], ev->acc[part], &ev->ctx->special, level);
+    switching s = {.key = key, .level = level, .x = x, .h = h};
+    if (x)
+        he_decompose(ev, ev->coefficients, x, level);
+    look_ahead(ev, &s, 0);
+    return s;
+}
+
+/* For sums divided by P: the special primes first; then divided_limb() for limbs 0 ... level - 1. */
+static switching switch_divided(sky_he_eval *ev, const he_key *key, const uint64_t *x,
+                                const sky_he_hoist *h, uint32_t level)
+{
+    switching s = switch_extended(ev, key, x, h, level);
+    look_ahead(ev, &s, level);
+    for (uint32_t r = level; r < he_limbs(ev->ctx, level, true); r++)
+        sum_limb(ev, &s, r);
+    look_ahead(ev, &s, 0);
+    for (int part = 0; part < 2; part++) {
+        uint64_t *last = he_limb(ev->ctx, ev->acc[part], level);
+        he_divide_begin(ev, &s.division[part], last, last, &ev->ctx->special);
+    }
     ev->counts.mod_downs++;
+    return s;
+}
+
+static void divided_limb(sky_he_eval *ev, switching *s, uint32_t r)
+{
+    sum_limb(ev, s, r);
+    if (r + 1 == s->level) /* the special primes are behind */
+        s->ahead = (he_ahead){NULL, NULL};
+    for (int part = 0; part < 2; part++) {
+        uint64_t *sum = he_limb(ev->ctx, ev->acc[part], r);
+        he_divide_limb(ev, sum, sum, &s->division[part], r, &s->ahead);
+    }
 }
 
 /* ---- Checks ---- */
@@ -101,10 +165,10 @@ sky_err sky_he_relinearise(sky_he_eval *ev, sky_he_ct *out, const sky_he_ct *a, 
         return he_fail(e, SKY_HE_RELIN, "the evaluator's keys have none");
     if ((err = check_key(ev, key, want.level, e)))
         return err;
-    switch_key(ev, key, a->part[2], want.level);
-    divide_acc(ev, want.level);
-    for (uint32_t part = 0; part < 2; part++) {
-        for (uint32_t r = 0; r < want.level; r++)
+    switching s = switch_divided(ev, key, a->part[2], NULL, want.level);
+    for (uint32_t r = 0; r < want.level; r++) {
+        divided_limb(ev, &s, r);
+        for (uint32_t part = 0; part < 2; part++)
             ctx->k->add(he_limb(ctx, out->part[part], r), he_climb(ctx, a->part[part], r),
                         he_climb(ctx, ev->acc[part], r), ctx->n, he_mod(ctx, r));
     }
@@ -126,9 +190,9 @@ static void permute_limb(sky_he_eval *ev, sky_he_ct *out, const he_key *key, uin
 static void automorphism(sky_he_eval *ev, sky_he_ct *out, const sky_he_ct *a, const he_key *key)
 {
     const sky_he_ctx *ctx = ev->ctx;
-    switch_key(ev, key, a->part[1], a->is.level);
-    divide_acc(ev, a->is.level);
+    switching s = switch_divided(ev, key, a->part[1], NULL, a->is.level);
     for (uint32_t r = 0; r < a->is.level; r++) {
+        divided_limb(ev, &s, r);
         uint64_t *sum = he_limb(ctx, ev->acc[0], r);
         ctx->k->add(sum, sum, he_climb(ctx, a->part[0], r), ctx->n, he_mod(ctx, r));
         permute_limb(ev, out, key, r); /* out may be a: its limb r is not needed any more */
@@ -216,10 +280,11 @@ sky_err sky_he_hoist_set(sky_he_eval *ev, sky_he_hoist *h, const sky_he_ct *a, s
                        "room for digits of level %u, the ciphertext has level %u", h->level_max,
                        a->is.level);
     uint32_t level = a->is.level, digits = he_digits(ctx, level);
+    he_ahead nothing = {NULL, NULL};
     he_decompose(ev, ev->coefficients, a->part[1], level);
     for (uint32_t r = 0; r < he_limbs(ctx, level, true); r++) {
         uint64_t *to = h->digits + (size_t)r * digits * ctx->n;
-        he_raise(ev, to, ev->coefficients, level, r);
+        he_raise(ev, to, ev->coefficients, level, r, &nothing);
         if (r < level) {
             memcpy(he_limb(ctx, to, r / ctx->alpha), he_climb(ctx, a->part[1], r),
                    (size_t)ctx->n * sizeof *to);
@@ -230,17 +295,6 @@ sky_err sky_he_hoist_set(sky_he_eval *ev, sky_he_hoist *h, const sky_he_ct *a, s
     h->is = a->is;
     ev->counts.hoists++;
     return SKY_OK;
-}
-
-/* acc = P times limb r of the ciphertext, switched by the key. */
-static void hoisted_limb(sky_he_eval *ev, const sky_he_hoist *h, const he_key *key, uint32_t r)
-{
-    const sky_he_ctx *ctx = ev->ctx;
-    uint32_t level = h->is.level;
-    mac_limb(ev, key, h->digits + (size_t)r * he_digits(ctx, level) * ctx->n, NULL, level, r);
-    if (r < level)
-        ctx->k->add(he_limb(ctx, ev->acc[0], r), he_limb(ctx, ev->acc[0], r),
-                    he_climb(ctx, h->c0, r), ctx->n, he_mod(ctx, r));
 }
 
 /* Step 0: the digit of limb r's own prime is that limb of c1. */
@@ -284,15 +338,14 @@ static sky_err hoisted(sky_he_eval *ev, sky_he_ct *out, const sky_he_hoist *h, i
         unrotated(ev, out, h, want);
         return SKY_OK;
     }
-    for (uint32_t r = 0; r < he_limbs(ctx, want.level, true); r++) {
-        hoisted_limb(ev, h, key, r);
-        if (lazy) /* at once, while it is in the cache */
-            permute_limb(ev, out, key, r);
-    }
-    if (!lazy) {
-        divide_acc(ev, want.level);
-        for (uint32_t r = 0; r < want.level; r++)
-            permute_limb(ev, out, key, r);
+    switching s = lazy ? switch_extended(ev, key, NULL, h, want.level)
+                       : switch_divided(ev, key, NULL, h, want.level);
+    for (uint32_t r = 0; r < he_limbs(ctx, want.level, lazy); r++) {
+        if (lazy)
+            sum_limb(ev, &s, r);
+        else
+            divided_limb(ev, &s, r);
+        permute_limb(ev, out, key, r); /* at once, while it is in the cache */
     }
     out->is = want;
     *(lazy ? &ev->counts.rotations_lazy : &ev->counts.rotations_hoisted) += 1;
@@ -330,10 +383,10 @@ sky_err sky_he_rotate_fold(sky_he_eval *ev, sky_he_ct *acc, const sky_he_ct *a, 
         return err;
     uint32_t level = a->is.level, limbs = he_limbs(ctx, level, true);
     uint64_t *c1 = ev->folded;
-    memcpy(ev->acc[1], a->part[1], (size_t)limbs * ctx->n * sizeof *c1);
-    he_divide(ev, c1, ev->acc[1], &ctx->special, level);
-    switch_key(ev, key, c1, level);
+    he_divide(ev, c1, a->part[1], ev->acc[1], &ctx->special, level);
+    switching s = switch_extended(ev, key, c1, NULL, level);
     for (uint32_t r = 0; r < limbs; r++) {
+        sum_limb(ev, &s, r);
         const he_modulus *m = he_mod(ctx, he_prime_at(ctx, level, r));
         ctx->k->add(he_limb(ctx, ev->acc[0], r), he_limb(ctx, ev->acc[0], r),
                     he_climb(ctx, a->part[0], r), ctx->n, m);

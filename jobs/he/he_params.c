@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "jobs/he/he_internal.h"
 
 /* ---- Named faults ---- */
@@ -49,34 +50,52 @@ sky_he_fault sky_he_fault_of(const sky_error *e)
 
 /* ---- Security ---- */
 
-/* Largest log2(QP) for a uniform ternary secret and noise of deviation 3.2, classical attacks.
- * hes: the Homomorphic Encryption Standard (2018), as SEAL and OpenFHE have it; g24: "Security
- * guidelines for implementing homomorphic encryption" (IACR ePrint 2024/463). The smaller counts.
- * 192 bits: the standard's. 0: not tabulated, so not offered. */
+/* Largest log2(QP) for a uniform ternary secret, noise of deviation 3.2 (8 / sqrt(2 pi)) and classical
+ * attacks; 0: not tabulated, so not offered. The smaller of the two counts.
+ * hes: Albrecht et al., "Homomorphic Encryption Standard" v1.1 (HomomorphicEncryption.org, 21 November
+ *   2018), Table 1, distribution (-1, 1), as SEAL 4.1 (native/src/seal/util/hestdparms.h) and OpenFHE
+ *   1.5 (src/core/lib/lattice/stdlatticeparms.cpp) have it. It ends at 2^15; 2^16 is OpenFHE's.
+ * g24: Bossuat et al., "Security guidelines for implementing homomorphic encryption" (IACR
+ *   Communications in Cryptology 1(4), 2025, doi 10.62056/anxra69p1; ePrint 2024/463), Table 5.2, uniform
+ *   ternary. Where the authors' script (github.com/gong-cr/FHE-Security-Guidelines) was published with a
+ *   result one bit apart, the smaller. For 192 bits it begins at 2^11. */
+typedef struct limits {
+    uint32_t hes, g24;
+} limits;
 static const struct {
-    uint32_t log2_n, hes128, g24_128, hes192;
+    uint32_t log2_n;
+    limits bits128, bits192;
 } security[] = {
-    {10, 27, 26, 19},    {11, 54, 53, 37},    {12, 109, 106, 75},     {13, 218, 214, 152},
-    {14, 438, 430, 305}, {15, 881, 868, 611}, {16, 1747, 1747, 1199},
+    {10, {27, 26}, {19, 0}},          {11, {54, 53}, {37, 36}},     {12, {109, 106}, {75, 73}},
+    {13, {218, 214}, {152, 147}},     {14, {438, 430}, {305, 297}}, {15, {881, 868}, {611, 597}},
+    {16, {1747, 1747}, {1199, 1199}},
 };
 
-uint32_t sky_he_log2_qp_max(uint32_t log2_n)
+static uint32_t tighter(limits l)
+{
+    return l.hes < l.g24 ? l.hes : l.g24;
+}
+
+/* bits: 128 or 192. */
+static uint32_t log2_qp_max(uint32_t log2_n, uint32_t bits)
 {
     for (size_t i = 0; i < sizeof security / sizeof *security; i++) {
         if (security[i].log2_n == log2_n)
-            return security[i].hes128 < security[i].g24_128 ? security[i].hes128
-                                                            : security[i].g24_128;
+            return tighter(bits == 192 ? security[i].bits192 : security[i].bits128);
     }
     return 0;
 }
 
+uint32_t sky_he_log2_qp_max(uint32_t log2_n)
+{
+    return log2_qp_max(log2_n, 128);
+}
+
 uint32_t he_security_bits(uint32_t log2_n, double log2_qp)
 {
-    for (size_t i = 0; i < sizeof security / sizeof *security; i++) {
-        if (security[i].log2_n == log2_n && log2_qp <= security[i].hes192)
-            return 192;
-    }
-    return log2_qp <= sky_he_log2_qp_max(log2_n) ? 128 : 0;
+    if (log2_qp <= log2_qp_max(log2_n, 192))
+        return 192;
+    return log2_qp <= log2_qp_max(log2_n, 128) ? 128 : 0;
 }
 
 /* ---- Ranges ---- */
@@ -233,6 +252,14 @@ sky_err he_pick_primes(uint64_t *q, const sky_he_params *p, sky_error *e)
     memcpy(q, picked + k, p->n_data * sizeof *q);
     memcpy(q + p->n_data, picked, k * sizeof *q);
     return SKY_OK;
+}
+
+uint64_t he_fingerprint(const uint64_t *q, const sky_he_params *p)
+{
+    uint64_t hash = sky_hash_u64(0x534b4845, (uint64_t)1 << p->log2_n);
+    for (uint32_t i = 0; i < p->n_data + p->n_special; i++)
+        hash = sky_hash_u64(hash, q[i]);
+    return sky_hash_u64(hash, p->n_special * 256 + p->digit_primes);
 }
 
 uint64_t he_primitive_root(uint64_t q, uint32_t log2_n)

@@ -18,24 +18,36 @@ static void to_coefficients(sky_he_eval *ev, uint64_t *out, const uint64_t *x, u
         ctx->k->scale(out, out, f, ctx->n, he_mod(ctx, prime));
 }
 
-void he_divide(sky_he_eval *ev, uint64_t *out, uint64_t *x, const he_basis *basis, uint32_t keep)
+void he_divide_begin(sky_he_eval *ev, he_division *d, const uint64_t *last, uint64_t *scratch,
+                     const he_basis *basis)
+{
+    d->basis = basis;
+    for (uint32_t i = 0; i < basis->count; i++) {
+        uint64_t *limb = he_limb(ev->ctx, scratch, i);
+        to_coefficients(ev, limb, he_climb(ev->ctx, last, i), basis->prime[i], basis->hat_inv[i]);
+        d->from[i] = limb;
+    }
+}
+
+void he_divide_limb(sky_he_eval *ev, uint64_t *out, const uint64_t *x, const he_division *d,
+                    uint32_t r, he_ahead *ahead)
 {
     const sky_he_ctx *ctx = ev->ctx;
-    const uint64_t *from[HE_CONVERT_MAX];
-    for (uint32_t i = 0; i < basis->count; i++) {
-        uint64_t *limb = he_limb(ctx, x, keep + i);
-        to_coefficients(ev, limb, limb, basis->prime[i], basis->hat_inv[i]);
-        from[i] = limb;
-    }
-    uint64_t *rest = ev->spare;
-    for (uint32_t r = 0; r < keep; r++) { /* (x - [x]_D) / D */
-        const he_modulus *m = he_mod(ctx, r);
-        ctx->k->convert(rest, from, &basis->to[r], ctx->n, m);
-        ctx->k->forward(rest, &ctx->tables[r]);
-        ev->counts.ntts++;
-        ctx->k->sub_scale(he_limb(ctx, out, r), he_climb(ctx, x, r), rest, basis->d_inv[r], ctx->n,
-                          m);
-    }
+    const he_modulus *m = he_mod(ctx, r);
+    uint64_t *rest = ev->spare; /* (x - [x]_D) / D */
+    ctx->k->raise(rest, d->from, &d->basis->to[r], &ctx->tables[r], ahead);
+    ev->counts.ntts++;
+    ctx->k->sub_scale(out, x, rest, d->basis->d_inv[r], ctx->n, m);
+}
+
+void he_divide(sky_he_eval *ev, uint64_t *out, const uint64_t *x, uint64_t *scratch,
+               const he_basis *basis, uint32_t keep)
+{
+    he_division d;
+    he_ahead nothing = {NULL, NULL};
+    he_divide_begin(ev, &d, he_climb(ev->ctx, x, keep), scratch, basis);
+    for (uint32_t r = 0; r < keep; r++)
+        he_divide_limb(ev, he_limb(ev->ctx, out, r), he_climb(ev->ctx, x, r), &d, r, &nothing);
 }
 
 /* The digit that holds data prime i, cut at the level. */
@@ -56,7 +68,7 @@ void he_decompose(sky_he_eval *ev, uint64_t *out, const uint64_t *x, uint32_t le
 }
 
 void he_raise(sky_he_eval *ev, uint64_t *to, const uint64_t *coefficients, uint32_t level,
-              uint32_t r)
+              uint32_t r, he_ahead *ahead)
 {
     const sky_he_ctx *ctx = ev->ctx;
     uint32_t prime = he_prime_at(ctx, level, r);
@@ -68,8 +80,7 @@ void he_raise(sky_he_eval *ev, uint64_t *to, const uint64_t *coefficients, uint3
         const uint64_t *from[HE_CONVERT_MAX];
         for (uint32_t i = 0; i < b->count; i++)
             from[i] = he_climb(ctx, coefficients, b->prime[i]);
-        ctx->k->convert(limb, from, &b->to[prime], ctx->n, he_mod(ctx, prime));
-        ctx->k->forward(limb, &ctx->tables[prime]);
+        ctx->k->raise(limb, from, &b->to[prime], &ctx->tables[prime], ahead);
         ev->counts.ntts++;
     }
 }

@@ -1,4 +1,4 @@
-/* Bytes of ciphertexts and keys: docs/he.md has the layout. Everything is little-endian. A reader knows
+/* Bytes of parameters, plaintexts, ciphertexts and keys: docs/he.md has the layout. Everything is little-endian. A reader knows
  * the exact length from the header before it allocates, so that memory is bounded by the input. */
 #include <math.h>
 #include <stdlib.h>
@@ -7,8 +7,8 @@
 #include "base/hash.h"
 #include "jobs/he/he_internal.h"
 
-enum { VERSION = 1, HEADER = 16, TRAILER = 8, CT_HEAD = 16, KEYS_HEAD = 8 };
-enum { KIND_CT = 1, KIND_PUBLIC, KIND_KEYS, KIND_SECRET };
+enum { VERSION = 1, HEADER = 16, TRAILER = 8, STATE = 16, KEYS_HEAD = 8, PARAMS = 8 };
+enum { KIND_CT = 1, KIND_PUBLIC, KIND_KEYS, KIND_SECRET, KIND_PT, KIND_PARAMS };
 static const char MAGIC[4] = {'S', 'K', 'H', 'E'};
 
 /* ---- Writing ---- */
@@ -51,23 +51,55 @@ static void put_limb(sky_buf *out, const sky_he_ctx *ctx, const uint64_t *x, uin
         put(out, x[j], w);
 }
 
-sky_err sky_he_ct_write(const sky_he_ct *ct, sky_buf *out)
+/* A ciphertext or a plaintext: its state, then its parts. */
+static sky_err write_parts(sky_buf *out, int kind, const sky_he_ctx *ctx, sky_he_state is,
+                           uint64_t *const part[])
 {
-    const sky_he_ctx *ctx = ct->ctx;
     size_t from = out->len;
     uint64_t scale;
-    if (!ct->is.level)
+    if (!is.level)
         return SKY_EINVAL;
-    memcpy(&scale, &ct->is.scale, sizeof scale);
-    begin(out, KIND_CT, ctx);
-    put(out, ct->is.level, 4);
-    put(out, ct->is.parts, 2);
-    put(out, ct->is.extended, 2);
+    memcpy(&scale, &is.scale, sizeof scale);
+    begin(out, kind, ctx);
+    put(out, is.level, 4);
+    put(out, is.parts, 2);
+    put(out, is.extended, 2);
     put(out, scale, 8);
-    for (uint32_t part = 0; part < ct->is.parts; part++) {
-        for (uint32_t r = 0; r < he_limbs(ctx, ct->is.level, ct->is.extended); r++)
-            put_limb(out, ctx, he_climb(ctx, ct->part[part], r), he_prime_at(ctx, ct->is.level, r));
+    for (uint32_t p = 0; p < is.parts; p++) {
+        for (uint32_t r = 0; r < he_limbs(ctx, is.level, is.extended); r++)
+            put_limb(out, ctx, he_climb(ctx, part[p], r), he_prime_at(ctx, is.level, r));
     }
+    return finish(out, from);
+}
+
+sky_err sky_he_ct_write(const sky_he_ct *ct, sky_buf *out)
+{
+    return write_parts(out, KIND_CT, ct->ctx, ct->is, ct->part);
+}
+
+sky_err sky_he_pt_write(const sky_he_pt *pt, sky_buf *out)
+{
+    return write_parts(out, KIND_PT, pt->ctx, pt->is, &pt->x);
+}
+
+/* The numbers of the parameters, in the order of their bytes. */
+static void params_fields(sky_he_params *p, uint32_t *field[PARAMS - 1])
+{
+    uint32_t *const fields[] = {&p->log2_n,     &p->n_data,     &p->n_special,   &p->digit_primes,
+                                &p->first_bits, &p->scale_bits, &p->special_bits};
+    memcpy(field, fields, sizeof fields);
+}
+
+sky_err sky_he_params_write(const sky_he_ctx *ctx, sky_buf *out)
+{
+    size_t from = out->len;
+    sky_he_params p = ctx->info.params;
+    uint32_t *field[PARAMS - 1];
+    params_fields(&p, field);
+    begin(out, KIND_PARAMS, ctx);
+    for (int i = 0; i < PARAMS - 1; i++)
+        put(out, *field[i], 4);
+    put(out, p.insecure, 4);
     return finish(out, from);
 }
 
@@ -125,6 +157,7 @@ sky_err sky_he_secret_write(const sky_he_secret *secret, sky_buf *out)
 typedef struct reader {
     const uint8_t *at;
     size_t left;
+    uint64_t fingerprint;
     sky_error *e;
 } reader;
 
@@ -140,13 +173,14 @@ static uint64_t get(reader *r, uint32_t bytes)
     return x;
 }
 
-/* Header and trailer; what is left is the body. */
+/* Header and trailer; what is left is the body. ctx: NULL for any fingerprint. */
 static sky_err open_bytes(reader *r, const void *bytes, size_t len, int kind, const sky_he_ctx *ctx,
                           sky_error *e)
 {
-    static const char *const kinds[] = {"", "ciphertext", "public key", "set of switching keys",
-                                        "secret key"};
-    *r = (reader){bytes, len, e};
+    static const char *const kinds[] = {
+        "",           "ciphertext", "public key",       "set of switching keys",
+        "secret key", "plaintext",  "set of parameters"};
+    *r = (reader){.at = bytes, .left = len, .e = e};
     if (len < HEADER + TRAILER || memcmp(bytes, MAGIC, sizeof MAGIC) != 0)
         return sky_fail(e, SKY_EFORMAT, "not a %s: expected at least %d bytes that begin with SKHE",
                         kinds[kind], HEADER + TRAILER);
@@ -157,11 +191,12 @@ static sky_err open_bytes(reader *r, const void *bytes, size_t len, int kind, co
                         (unsigned)version, VERSION);
     if (found != (uint64_t)kind)
         return sky_fail(e, SKY_EFORMAT, "expected a %s, found %s%s", kinds[kind],
-                        found >= 1 && found <= KIND_SECRET ? "a " : "an unknown kind",
-                        found >= 1 && found <= KIND_SECRET ? kinds[found] : "");
-    if (get(r, 8) != ctx->fingerprint)
+                        found >= 1 && found <= KIND_PARAMS ? "a " : "an unknown kind",
+                        found >= 1 && found <= KIND_PARAMS ? kinds[found] : "");
+    r->fingerprint = get(r, 8);
+    if (ctx && r->fingerprint != ctx->fingerprint)
         return he_fail(e, SKY_HE_CONTEXT, "the %s belongs to other primes", kinds[kind]);
-    reader end = {r->at + r->left - TRAILER, TRAILER, e};
+    reader end = {.at = r->at + r->left - TRAILER, .left = TRAILER, .e = e};
     if (get(&end, TRAILER) != sky_hash_bytes(VERSION, bytes, len - TRAILER))
         return sky_fail(e, SKY_EFORMAT, "the %s is damaged: its checksum does not fit",
                         kinds[kind]);
@@ -199,42 +234,104 @@ static size_t poly_bytes(const sky_he_ctx *ctx, uint32_t level, bool extended)
     return sum;
 }
 
+/* The state of a plaintext or ciphertext of `low` to `high` parts; then just its parts are left. */
+static sky_err get_state(reader *r, sky_he_state *is, const sky_he_ctx *ctx, uint32_t low,
+                         uint32_t high)
+{
+    if (r->left < STATE)
+        return sky_fail(r->e, SKY_EFORMAT, "the bytes end in the state, %zu of %d are left",
+                        r->left, STATE);
+    *is = (sky_he_state){.level = (uint32_t)get(r, 4), .parts = (uint32_t)get(r, 2)};
+    uint64_t extended = get(r, 2), scale = get(r, 8);
+    memcpy(&is->scale, &scale, sizeof scale);
+    is->extended = extended;
+    if (is->level < 1 || is->level > ctx->n_data || is->parts < low || is->parts > high ||
+        extended > 1 || (extended && is->parts == 3))
+        return sky_fail(r->e, SKY_EFORMAT,
+                        "level %u, %u parts, form %u: expected a level of 1 to %u, %u to %u parts, "
+                        "form 0 or 1",
+                        is->level, is->parts, (unsigned)extended, ctx->n_data, low, high);
+    sky_err err = he_check_scale(ctx, is->scale, is->level, r->e);
+    return err ? err : expect_length(r, is->parts * poly_bytes(ctx, is->level, is->extended));
+}
+
+static sky_err get_part(reader *r, uint64_t *x, const sky_he_ctx *ctx, sky_he_state is)
+{
+    sky_err err = SKY_OK;
+    for (uint32_t i = 0; i < he_limbs(ctx, is.level, is.extended) && !err; i++)
+        err = get_limb(r, he_limb(ctx, x, i), ctx, he_prime_at(ctx, is.level, i));
+    return err;
+}
+
 sky_err sky_he_ct_read(sky_he_ct **out, const sky_he_ctx *ctx, const void *bytes, size_t len,
                        sky_error *e)
 {
     reader r;
     sky_he_ct *ct = NULL;
-    sky_err err = open_bytes(&r, bytes, len, KIND_CT, ctx, e);
-    if (err)
+    sky_he_state is;
+    sky_err err;
+    if ((err = open_bytes(&r, bytes, len, KIND_CT, ctx, e)) ||
+        (err = get_state(&r, &is, ctx, 2, 3)) ||
+        (err = sky_he_ct_new(&ct, ctx, (sky_he_shape){is.level, is.extended, is.parts == 3}, e)))
         return err;
-    if (r.left < CT_HEAD)
-        return sky_fail(e, SKY_EFORMAT, "the ciphertext ends in its head");
-    sky_he_state is = {.level = (uint32_t)get(&r, 4), .parts = (uint32_t)get(&r, 2)};
-    uint64_t extended = get(&r, 2), scale = get(&r, 8);
-    memcpy(&is.scale, &scale, sizeof scale);
-    is.extended = extended;
-    if (is.level < 1 || is.level > ctx->n_data || is.parts < 2 || is.parts > 3 || extended > 1 ||
-        (extended && is.parts == 3))
-        return sky_fail(
-            e, SKY_EFORMAT,
-            "level %u, %u parts, form %u: expected a level of 1 to %u, 2 or 3 parts, form 0 or 1",
-            is.level, is.parts, (unsigned)extended, ctx->n_data);
-    if ((err = he_check_scale(ctx, is.scale, is.level, e)) ||
-        (err = expect_length(&r, is.parts * poly_bytes(ctx, is.level, is.extended))))
-        return err;
-    sky_he_shape shape = {is.level, is.extended, is.parts == 3};
-    if ((err = sky_he_ct_new(&ct, ctx, shape, e)))
-        return err;
-    for (uint32_t part = 0; part < is.parts && !err; part++) {
-        for (uint32_t i = 0; i < he_limbs(ctx, is.level, is.extended) && !err; i++)
-            err = get_limb(&r, he_limb(ctx, ct->part[part], i), ctx, he_prime_at(ctx, is.level, i));
-    }
+    for (uint32_t part = 0; part < is.parts && !err; part++)
+        err = get_part(&r, ct->part[part], ctx, is);
     ct->is = is;
     if (err)
         sky_he_ct_free(ct);
     else
         *out = ct;
     return err;
+}
+
+sky_err sky_he_pt_read(sky_he_pt **out, const sky_he_ctx *ctx, const void *bytes, size_t len,
+                       sky_error *e)
+{
+    reader r;
+    sky_he_pt *pt = NULL;
+    sky_he_state is;
+    sky_err err;
+    if ((err = open_bytes(&r, bytes, len, KIND_PT, ctx, e)) ||
+        (err = get_state(&r, &is, ctx, 1, 1)) ||
+        (err = sky_he_pt_new(&pt, ctx, (sky_he_shape){is.level, is.extended, false}, e)))
+        return err;
+    err = get_part(&r, pt->x, ctx, is);
+    pt->is = is;
+    if (err)
+        sky_he_pt_free(pt);
+    else
+        *out = pt;
+    return err;
+}
+
+/* The primes are not among the bytes: they are found again, and the fingerprint tells if they are the
+ * same. */
+sky_err sky_he_params_read(sky_he_params *out, const void *bytes, size_t len, sky_error *e)
+{
+    reader r;
+    sky_he_params p = {0}, checked;
+    uint32_t *field[PARAMS - 1];
+    uint64_t q[SKY_HE_DATA_MAX + SKY_HE_SPECIAL_MAX];
+    sky_err err = open_bytes(&r, bytes, len, KIND_PARAMS, NULL, e);
+    if (err || (err = expect_length(&r, PARAMS * sizeof(uint32_t))))
+        return err;
+    params_fields(&p, field);
+    for (int i = 0; i < PARAMS - 1; i++) {
+        *field[i] = (uint32_t)get(&r, 4);
+        if (!*field[i])
+            return he_fail(e, SKY_HE_PARAMS, "number %d is 0", i);
+    }
+    uint64_t insecure = get(&r, 4);
+    if (insecure > 1)
+        return sky_fail(e, SKY_EFORMAT, "'insecure' is %u, expected 0 or 1", (unsigned)insecure);
+    p.insecure = insecure;
+    checked = p;
+    if ((err = he_params_check(&checked, e)) || (err = he_pick_primes(q, &checked, e)))
+        return err;
+    if (he_fingerprint(q, &checked) != r.fingerprint)
+        return he_fail(e, SKY_HE_CONTEXT, "these parameters give other primes here");
+    *out = p;
+    return SKY_OK;
 }
 
 sky_err sky_he_public_read(sky_he_public **out, const sky_he_ctx *ctx, const void *bytes,

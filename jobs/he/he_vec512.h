@@ -1,7 +1,7 @@
-/* Vectors of eight 64-bit words for he_ifma.c.
+/* Vectors of eight 64-bit words for he_ifma.c and he_ifma_ntt.c.
  *
  * They are the compiler's own; only the two products, the minimum and the permutation are intrinsics.
- * With HE_EMULATE those are loops, and the file compiles for any processor: that is how the tests check
+ * With HE_EMULATE those are loops, and the files compile for any processor: that is how the tests check
  * that version where the instructions are missing. */
 #ifndef SKY_JOBS_HE_HE_VEC512_H
 #define SKY_JOBS_HE_HE_VEC512_H
@@ -43,8 +43,9 @@ static inline v8 lanes_of(v8 x, v8 index)
         r[i] = x[index[i]];
     return r;
 }
-#define KERNELS he_kernels_ifma_emulated
-#define NAME    "avx512ifma, emulated"
+#define KERNELS      he_kernels_ifma_emulated
+#define NAME         "avx512ifma, emulated"
+#define IFMA_NAME(x) he_ifma_emulated_##x
 #else
 static inline v8 madd_lo(v8 sum, v8 a, v8 b)
 {
@@ -62,8 +63,9 @@ static inline v8 lanes_of(v8 x, v8 index)
 {
     return (v8)_mm512_permutexvar_epi64((__m512i)index, (__m512i)x);
 }
-#define KERNELS he_kernels_ifma
-#define NAME    "avx512ifma"
+#define KERNELS      he_kernels_ifma
+#define NAME         "avx512ifma"
+#define IFMA_NAME(x) he_ifma_##x
 #endif
 
 #endif

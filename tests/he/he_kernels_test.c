@@ -152,6 +152,58 @@ static void test_transforms(sky_rng *rng)
     }
 }
 
+/* Raising is the portable conversion and transform, whatever memory is asked for meanwhile. */
+static void raise_once(sky_rng *rng, uint32_t log2_n, uint32_t bits, const he_kernels *k)
+{
+    size_t n = (size_t)1 << log2_n;
+    uint64_t q = some_prime(log2_n, bits), d[3];
+    uint32_t count = 1 + (uint32_t)sky_rng_below(rng, 3), from = 20 + log2_n;
+    sky_he_params p = {.log2_n = log2_n,
+                       .n_data = 2,
+                       .n_special = 1,
+                       .first_bits = from + (uint32_t)sky_rng_below(rng, 51 - from),
+                       .scale_bits = from + (uint32_t)sky_rng_below(rng, 51 - from),
+                       .special_bits = 50};
+    MUST(he_pick_primes(d, &p, e));
+    he_table reference = table_of(&he_kernels_portable, log2_n, q), t = table_of(k, log2_n, q);
+    he_convert c = {.count = count, .d = d[0]};
+    uint64_t *x = he_alloc(5 * n, sizeof *x), *want = x + 3 * n, *got = want + n, product = 1;
+    const uint64_t *px[3] = {x, x + n, x + 2 * n};
+    for (uint32_t i = 0; i < count; i++) {
+        fill(rng, x + i * n, n, d[i], (int)sky_rng_below(rng, 4));
+        for (size_t j = 0; j < 4; j++) /* about the middle, where the sign turns */
+            x[i * n + sky_rng_below(rng, n)] = d[i] / 2 + j - 1;
+        c.d_inv[i] = 1.0 / (double)d[i];
+        c.hat[i] = he_factor_of(1, q);
+        product = he_mul(product, d[i] % q, &t.m);
+        for (uint32_t j = 0; j < count; j++)
+            c.hat[i] = j == i ? c.hat[i] : he_factor_of(he_mul(c.hat[i].w, d[j] % q, &t.m), q);
+    }
+    c.minus_d = he_factor_of(product ? q - product : 0, q);
+    he_kernels_portable.convert(want, px, &c, n, &t.m);
+    he_kernels_portable.forward(want, &reference);
+    const char *line = (const char *)x;
+    he_ahead ahead = {line, line + sky_rng_below(rng, 3 * n) * sizeof *x};
+    k->raise(got, px, &c, &t, &ahead);
+    CHECK(same(got, want, n) && ahead.at >= line, "%s: raised from %u primes, N = 2^%u, %u bits",
+          k->name, count, log2_n, bits);
+    free(x);
+    table_free(&reference);
+    table_free(&t);
+}
+
+static void test_raise(sky_rng *rng)
+{
+    const he_kernels *kernels[4];
+    size_t n_kernels = he_all_kernels(kernels);
+    for (uint32_t log2_n = 6; log2_n <= 14; log2_n++) {
+        for (size_t b = 0; b < sizeof bits_tried / sizeof *bits_tried; b++) {
+            for (size_t v = 0; v < n_kernels && bits_tried[b] >= log2_n + 9; v++)
+                raise_once(rng, log2_n, bits_tried[b], kernels[v]);
+        }
+    }
+}
+
 /* Sums of products, by remainders of 128-bit numbers. */
 static void test_products(sky_rng *rng)
 {
@@ -361,6 +413,7 @@ int main(void)
     test_definition(&rng);
     test_schoolbook(&rng);
     test_transforms(&rng);
+    test_raise(&rng);
     test_products(&rng);
     test_elementwise(&rng);
     test_convert(&rng);
