@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "coordinator/coordinator_internal.h"
+#include "store/manage.h"
 
 static const char *MODULE = "coordinator";
 
@@ -236,6 +237,20 @@ static sky_sweep_spec spec_of(const sky_plan *plan)
     return spec;
 }
 
+/* The file's tags join those that are there. One that the store does not take is left out: the
+ * reader of files refuses it, so that only another program's plan can hold it. */
+static sky_err add_tags(sky_coordinator *c, int64_t id, const sky_plan *plan, sky_error *e)
+{
+    const char *const *tags = sky_plan_tags(plan);
+    sky_err err = SKY_OK;
+    for (size_t i = 0; tags && tags[i] && err == SKY_OK; i++) {
+        err = sky_store_tag_add(c->o.store, id, tags[i], e);
+        if (err == SKY_EINVAL)
+            err = SKY_OK;
+    }
+    return err;
+}
+
 static sky_err submit_new(sky_coordinator *c, sky_plan **plan, int64_t *sweep, sky_error *e)
 {
     const sky_descriptor *job = sky_plan_job(*plan);
@@ -244,6 +259,8 @@ static sky_err submit_new(sky_coordinator *c, sky_plan **plan, int64_t *sweep, s
     sky_err err = sky_store_sweep_create(c->o.store, &spec, &id, e);
     if (!err && sky_plan_priority(*plan))
         err = sky_store_sweep_priority(c->o.store, id, sky_plan_priority(*plan), e);
+    if (!err)
+        err = add_tags(c, id, *plan, e);
     if (!err)
         err = sky__coord_commit(c, e); /* accepted means durable */
     if (err)
@@ -299,6 +316,8 @@ static sky_err update_store(sky_coordinator *c, sky__known *k, const sky_plan *p
             k->priority = sky_plan_priority(plan);
             err = sky_store_sweep_priority(c->o.store, k->id, k->priority, e);
         }
+        if (!err)
+            err = add_tags(c, k->id, plan, e);
     }
     return err;
 }

@@ -136,6 +136,11 @@ const char *sky_plan_name(const sky_plan *p)
     return p->name;
 }
 
+const char *const *sky_plan_tags(const sky_plan *p)
+{
+    return p->tags;
+}
+
 const char *sky_plan_workdir(const sky_plan *p)
 {
     return p->workdir;

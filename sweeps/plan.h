@@ -70,7 +70,8 @@ const char *sky_plan_identity(const sky_plan *p);
 bool sky_plan_diff(const sky_plan *stored, const sky_plan *now, sky_buf *b);
 
 const char *sky_plan_name(const sky_plan *p);
-const char *sky_plan_workdir(const sky_plan *p); /* absolute folder of the file, "" if none */
+const char *const *sky_plan_tags(const sky_plan *p); /* NULL-terminated; NULL if none */
+const char *sky_plan_workdir(const sky_plan *p);     /* absolute folder of the file, "" if none */
 /* The job's descriptor. For an open job, its parameters and metrics are those of this file.
  * Parameters that are not swept have their default or the file's constant, and are decoded like
  * the others. */

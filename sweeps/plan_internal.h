@@ -119,6 +119,7 @@ enum {
     SKY__SOBOL_DIMENSIONS_MAX = 256,
     SKY__OCTAVES_MAX = 1000, /* of a logarithmic interval: 2^x stays finite */
     SKY__TAGS_MAX = 64,
+    SKY__TAG_BYTES_MAX = 100, /* as in the store */
 };
 _Static_assert((int)SKY__SOBOL_DIMENSIONS_MAX >= (int)SKY_AXES_MAX,
                "every axis has a Sobol dimension");

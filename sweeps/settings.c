@@ -369,6 +369,16 @@ static sky_err read_priority(sky__reader *r)
     return SKY_OK;
 }
 
+static bool is_tag(const char *text)
+{
+    const size_t len = strlen(text);
+    for (size_t i = 0; i < len; i++) {
+        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
+            return false;
+    }
+    return len > 0 && len <= SKY__TAG_BYTES_MAX;
+}
+
 static sky_err read_tags(sky__reader *r)
 {
     const sky__node *n = sky__node_get(r->root, "tags");
@@ -384,6 +394,11 @@ static sky_err read_tags(sky__reader *r)
     for (const sky__node *tag = n->first; tags && err == SKY_OK && tag; tag = tag->next) {
         const char *text;
         err = sky__want_text(tag, "tags", &text, r->e);
+        if (err == SKY_OK && !is_tag(text))
+            err = sky__node_fail(tag, r->e,
+                                 "tags: found %s; allowed are texts of 1 to %d bytes without "
+                                 "control characters",
+                                 sky__node_found(tag).text, SKY__TAG_BYTES_MAX);
         if (err == SKY_OK && !(tags[i++] = sky_arena_strdup(&r->p->arena, text)))
             err = sky__no_memory(r->e);
     }

@@ -59,6 +59,12 @@ run 2 run cmd.yaml --db t.db --name none --set 'command=[echo, "{xx}"]' && has "
 sed /command:/d cmd.yaml >nocmd.yaml
 run 2 run nocmd.yaml --db t.db --name none && has "$err" 'no program'
 run 0 sweeps --db t.db && lacks "$out" '^none '
+# Tags of the file join those in the store.
+run 0 run a.yaml --db t.db --name tagged --set x=[1] --set 'tags=[paper, fig 3]' && run 0 tag tagged --db t.db
+same "$out" $'fig 3\npaper'
+run 0 tag tagged mine --db t.db && run 0 run a.yaml --db t.db --name tagged --set x=[1] --set 'tags=[more]'
+run 0 tag tagged --db t.db && same "$out" $'fig 3\nmine\nmore\npaper'
+run 2 run a.yaml --db t.db --name tagged --set x=[1] --set 'tags=[""]' && has "$err" 'tags: '
 # A `where` that rejects everything is said to.
 run 1 run a.yaml --db t.db --name void --set 'where=[x < 0]' && has "$err" 'rejects every point'
 
