@@ -9,7 +9,9 @@
  *                   [--encoded before,needed] [--rounds 3] [--parts]
  *
  * A JSON object for each point, then one for each setting and one for all: the worst error and the geometric mean
- * of predicted over measured. --parts adds where the time goes, predicted and measured. */
+ * of predicted over measured. --parts adds where the time goes, predicted and
+ * measured, and the model: microseconds of single operations, and [MiB since its last use, microseconds] of
+ * operands. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -195,6 +197,30 @@ static sky_err print_point(const point *p, const options *o, const char *setting
     return SKY_OK;
 }
 
+static void print_model(const char *setting, const sky_he_cost_model *m)
+{
+    const sky_he_cost_level *top = m->hoisting == SKY_HE_HOISTING_DOUBLE ? &m->wide : &m->at[0];
+    printf("{\"bench\": \"he_cost\", %s, \"unit\": \"us\", \"hoist\": %.1f, \"hoisted\": %.1f, "
+           "\"full\": %.1f, \"giant\": %.1f, \"encode\": %.1f, \"rescale\": %.1f, \"add\": %.1f",
+           setting, 1e6 * m->hoist_s, 1e6 * m->hoisted_s, 1e6 * m->at[0].full_s, 1e6 * m->giant_s,
+           1e6 * top->encode_s, 1e6 * top->rescale_s, 1e6 * top->add_s);
+    printf(", \"dot\": [");
+    for (int k = 0; k < SKY_HE_COST_DOTS; k++)
+        printf("%s%.1f", k ? ", " : "", 1e6 * top->dot_s[k]);
+    printf("], \"factor\": [");
+    for (int k = 0; k < SKY_HE_PACKINGS; k++)
+        printf("%s%.1f", k ? ", " : "", 1e6 * m->factor_s[k]);
+    static const char *const operands[SKY_HE_OPERANDS] = {"key", "source", "factor_of_many",
+                                                          "factor_alone", "sum"};
+    for (int k = 0; k < SKY_HE_OPERANDS; k++) {
+        printf("], \"%s\": [", operands[k]);
+        for (int i = 0; i < SKY_HE_COST_POINTS; i++)
+            printf("%s[%.1f, %.1f]", i ? ", " : "", m->beyond[k].distance[i] / (1 << 20),
+                   1e6 * m->beyond[k].op_s[i]);
+    }
+    printf("]}\n");
+}
+
 /* --- one setting --- */
 
 static sky_err bench_setting(const options *o, uint32_t log_n, sky_he_hoisting hoisting,
@@ -221,6 +247,8 @@ static sky_err bench_setting(const options *o, uint32_t log_n, sky_he_hoisting h
     snprintf(setting, sizeof setting, "\"log_n\": %u, \"primes\": %u, \"hoisting\": \"%s\"", log_n,
              o->primes, sky_he_hoisting_names[hoisting]);
     summary here = {0};
+    if (err == SKY_OK && n > 0 && o->parts)
+        print_model(setting, &model);
     for (int k = 0; k < n; k++) {
         if (err == SKY_OK)
             err = print_point(&points[k], o, setting, &model, &here, all, e);

@@ -22,7 +22,8 @@ enum {
     N_PARAMS = P_SHARED + HE_PARAMS,
 };
 enum {
-    M_ADDITIONS,
+    M_SHARED, /* he_job.h */
+    M_ADDITIONS = M_SHARED + HE_METRICS,
     M_CIPHERTEXTS_IN,
     M_CIPHERTEXTS_OUT,
     M_DEPTH,
@@ -33,8 +34,7 @@ enum {
     M_ROTATION_SHARE,
     M_ENCODE,
     M_PRECISION_BITS,
-    M_SHARED, /* he_job.h */
-    N_METRICS = M_SHARED + HE_METRICS,
+    N_METRICS,
 };
 
 static const sky_param params[N_PARAMS] = {
@@ -61,6 +61,7 @@ static const sky_param params[N_PARAMS] = {
 };
 
 static const sky_metric metrics[N_METRICS] = {
+    HE_METRIC_BLOCK(M_SHARED),
     [M_ADDITIONS] = HE_EXACT("additions", "", SKY_MIN, "of ciphertexts"),
     [M_CIPHERTEXTS_IN] = HE_EXACT("ciphertexts_in", "", SKY_MIN, "that hold the input"),
     [M_CIPHERTEXTS_OUT] = HE_EXACT("ciphertexts_out", "", SKY_MIN, "that hold the output"),
@@ -75,7 +76,6 @@ static const sky_metric metrics[N_METRICS] = {
         HE_MEASURED("rotation_share", "", SKY_NO_GOAL, "part of the model's latency in rotations"),
     [M_ENCODE] = HE_MEASURED("encode_s", "s", SKY_MIN, "of latency_s: encoding weights on the way"),
     [M_PRECISION_BITS] = HE_MEASURED("precision_bits", "bits", SKY_MAX, "-log2(error_max)"),
-    HE_METRIC_BLOCK(M_SHARED),
 };
 
 static sky_he_conv_shape shape_of(const sky_value *p)

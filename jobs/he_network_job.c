@@ -18,14 +18,14 @@ enum {
     N_PARAMS = P_SHARED + HE_PARAMS,
 };
 enum {
-    M_CIPHERTEXTS,
+    M_SHARED, /* he_job.h */
+    M_CIPHERTEXTS = M_SHARED + HE_METRICS,
     M_LAYERS,
     M_LAYERS_RUN,
     M_LAYERS_COMPOSED,
     M_MODEL_OVER_REAL,
     M_MODEL_WORST,
-    M_SHARED, /* he_job.h */
-    N_METRICS = M_SHARED + HE_METRICS,
+    N_METRICS,
 };
 
 /* The packings of convolutions, and the cheapest of them for each layer. */
@@ -46,6 +46,7 @@ static const sky_param params[N_PARAMS] = {
 };
 
 static const sky_metric metrics[N_METRICS] = {
+    HE_METRIC_BLOCK(M_SHARED),
     [M_CIPHERTEXTS] = HE_EXACT("ciphertexts", "", SKY_MIN, "into and out of all layers"),
     [M_LAYERS] = HE_EXACT("layers", "", SKY_NO_GOAL, "convolutions and fully connected"),
     [M_LAYERS_RUN] = HE_EXACT("layers_run", "", SKY_NO_GOAL, "that ran encrypted"),
@@ -55,7 +56,6 @@ static const sky_metric metrics[N_METRICS] = {
                                       "the model's latency of those that ran, over latency_s"),
     [M_MODEL_WORST] = HE_MEASURED("model_worst_error", "", SKY_NO_GOAL,
                                   "largest |model / measured - 1| of a layer that ran"),
-    HE_METRIC_BLOCK(M_SHARED),
 };
 
 /* --- the network's layers --- */
@@ -146,10 +146,13 @@ static sky_err choose(const sky_he_conv_shape *s, sky_he_layer_options *o, int32
                 *e = why;
             continue;
         }
+        const bool too_deep = (uint32_t)plan->depth >= o->params.n_data;
         sky_err err = sky_he_conv_count(plan, &c, e);
         sky_he_conv_plan_free(plan);
         if (err != SKY_OK)
             return err;
+        if (too_deep)
+            continue;
         if (rotation_cost(&c, o->conv.hoisted_cost) < best) {
             best = rotation_cost(&c, o->conv.hoisted_cost);
             chosen = conv;

@@ -12,7 +12,7 @@
 
 enum {
     SKY_HE_COST_POINTS = 5,
-    SKY_HE_COST_DOTS = 5, /* runs of 1, 2, 4, 8 and 16 products */
+    SKY_HE_COST_DOTS = 4, /* runs of 1, 2, 4 and 8 products */
 };
 _Static_assert(1 << (SKY_HE_COST_DOTS - 1) == SKY_HE_DOT_MAX, "runs up to the longest");
 
@@ -46,7 +46,7 @@ typedef struct sky_he_cost_model {
     sky_he_cost_level at[SKY_HE_DEPTH_MAX + 1]; /* [k]: after k rescales, not extended */
     /* Inputs' level, and extended with double hoisting. */
     sky_he_cost_level wide;
-    double hoist_s, hoisted_s; /* preparing an input; a rotation of it */
+    double hoist_s, hoisted_s; /* preparing an input; a rotation of it, full without hoisting */
     double raise_s;            /* double hoisting: an input made extended */
     double giant_s;            /* an extended sum rotated into a row */
     double zero_s;             /* and a row begun */
@@ -61,8 +61,8 @@ typedef struct sky_he_cost_model {
 typedef struct sky_he_cost_options {
     sky_he_hoisting hoisting;
     int32_t depth;      /* rescales to measure after: 0 to SKY_HE_DEPTH_MAX */
-    int32_t measure_us; /* processor time for each operation; 0: 30,000 */
-    uint64_t far_bytes; /* the largest working set; 0: 128 MiB, beyond most caches */
+    int32_t measure_us; /* processor time for each operation; 0: 20,000 */
+    uint64_t far_bytes; /* the largest working set; 0: 64 MiB, beyond most caches */
 } sky_he_cost_options;
 
 /* Measures single operations for a few seconds: the least of several batches, which is what they take when

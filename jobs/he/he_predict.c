@@ -151,7 +151,8 @@ static sky_err rotate(void *self, int32_t dst, int32_t src, int32_t step, sky_he
     const bool shares = kind == SKY_HE_ROTATE_HOISTED && p->m->hoisting != SKY_HE_HOISTING_NONE;
     *to = (slot_register){
         .buffer = take(p), .rescaled = from->rescaled, .extended = shares && p->twice};
-    double s = shares ? p->m->hoisted_s : p->m->at[from->rescaled].full_s;
+    /* hoisted_s is of rotations one after another, full_s of one between products. */
+    double s = kind == SKY_HE_ROTATE_HOISTED ? p->m->hoisted_s : p->m->at[from->rescaled].full_s;
     s += use_key(p, step, from->rescaled);
     s += shares ? use(p, SKY_HE_OPERAND_SOURCE, &p->hoist_touched, p->m->hoist_bytes)
                 : use_ct(p, SKY_HE_OPERAND_SOURCE, from->buffer, level_of(p, from)->ct_bytes);
