@@ -35,7 +35,7 @@ enum {
     SKY_HE_SLOTS_MAX = 1 << 16,
     SKY_HE_FOLDS_MAX = 16,
     SKY_HE_DEPTH_MAX = 2, /* products one after another: `multiplexed` has two */
-    SKY_HE_DOT_MAX = 8,  /* products into one sum that are reduced together */
+    SKY_HE_DOT_MAX = 8,   /* products into one sum that are reduced together */
 };
 /* Terms of one plan: a byte each. 512 x 512 channels, one a ciphertext, 3 x 3 taps are 2.4 million. */
 #define SKY_HE_TERMS_MAX (INT64_C(1) << 26)

@@ -52,9 +52,9 @@ typedef struct sky_he_cost_model {
     double zero_s;             /* and a row begun */
     double copy_s;
     size_t hoist_bytes;
-    double factor_s
-        [SKY_HE_PACKINGS]; /* a factor of the inputs' level: its slots from the weights, and encode_s */
-    double mask_s;         /* a selecting mask, likewise */
+    /* A factor of the inputs' level, its slots from the weights and encode_s: a term, a term of `multiplexed`, and
+     * a selecting mask. */
+    double term_s, copy_term_s, mask_s;
     sky_he_cost_curve beyond[SKY_HE_OPERANDS];
 } sky_he_cost_model;
 

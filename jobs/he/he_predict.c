@@ -181,7 +181,8 @@ static void take_factor(player *p, const sky_he_factor *f, const sky_he_cost_lev
         return;
     }
     const sky_he_cost_level *top = p->twice ? &p->m->wide : &p->m->at[0];
-    const double factor_s = f->select ? p->m->mask_s : p->m->factor_s[p->plan->packing];
+    const double term_s = p->plan->selects ? p->m->copy_term_s : p->m->term_s;
+    const double factor_s = f->select ? p->m->mask_s : term_s;
     spend(p, SKY_HE_PART_ENCODE, l->encode_s + fmax(factor_s - top->encode_s, 0));
     *touched = p->clock;
 }

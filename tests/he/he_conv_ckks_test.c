@@ -214,8 +214,7 @@ Test(he_conv_ckks, calibration_has_every_operation)
         }
         cr_assert(m.hoisted_s > 0 && m.hoist_s > 0 && m.copy_s > 0 && m.mask_s > 0);
         cr_assert(!twice || (m.giant_s > 0 && m.raise_s > 0 && m.zero_s > 0));
-        for (int k = 0; k < SKY_HE_PACKINGS; k++)
-            cr_assert_gt(m.factor_s[k], 0);
+        cr_assert(m.term_s > 0 && m.copy_term_s > 0);
         for (int k = 0; k < SKY_HE_OPERANDS; k++) {
             const sky_he_cost_curve *c = &m.beyond[k];
             cr_assert(c->op_bytes > 0 && c->distance[0] > 0);
@@ -248,8 +247,7 @@ static sky_he_cost_model made_up(sky_he_hoisting hoisting)
             m.at[k].dot_s[i] = 1 << i;
     }
     m.wide = m.at[0];
-    for (int k = 0; k < SKY_HE_PACKINGS; k++)
-        m.factor_s[k] = 17 + 2;
+    m.term_s = m.copy_term_s = 17 + 2;
     for (int k = 0; k < SKY_HE_OPERANDS; k++) {
         m.beyond[k].op_bytes = 1;
         for (int i = 0; i < SKY_HE_COST_POINTS; i++)
