@@ -1,17 +1,16 @@
 /* How well the cost model of jobs/he/he_cost.h predicts encrypted layers.
  *
- * The model is calibrated on single operations only, between the layers, as often as --rounds says; the least
- * time of each operation counts. Each layer runs as often. Two figures are measured: the fastest run, and the sum
- * over its operations of each one's least time (`floor_s`), which a machine with other work still gives
- * exactly. Times are processor time of one thread.
+ * The model is calibrated on single operations only, before and after every few layers, and their mean predicts
+ * those: so both meet the same neighbours on a machine with other work. The median of a layer's runs is compared with
+ * it. Times are processor time of one thread.
  *
  *     he_conv_bench [--log-n 13,14,15] [--primes 3] [--hoisting none,single,double] [--packing NAME,...]
  *                   [--encoded before,needed] [--rounds 3] [--parts]
  *
  * A JSON object for each point, then one for each setting and one for all: the worst error and the geometric mean
- * of predicted over measured. --parts adds where the time goes, predicted and
- * measured, and the model: microseconds of single operations, and [MiB since its last use, microseconds] of
- * operands. */
+ * of predicted over measured. --parts adds where the time goes, predicted and measured (there the least of each
+ * operation over the runs), and the model: microseconds of single operations, and [MiB since its last use,
+ * microseconds] of operands. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -44,7 +43,7 @@ static const layer_row rows[] = {
     {16, 16, 32, 3, 1, 0, SKY_HE_MULTIPLEXED},
     {32, 64, 16, 3, 2, 2, SKY_HE_MULTIPLEXED},
 };
-enum { N_ROWS = sizeof rows / sizeof *rows, N_POINTS = 2 * N_ROWS, CALIBRATE_EVERY = 6 };
+enum { N_ROWS = sizeof rows / sizeof *rows, N_POINTS = 2 * N_ROWS, TOGETHER = 4, ROUNDS_MAX = 99 };
 
 typedef struct options {
     const char *log_n, *hoisting, *encoded, *packing;
@@ -58,13 +57,14 @@ typedef struct point {
     sky_he_layer layer;
     uint64_t cache_bytes;
     int64_t cached;
-    double measured_s, error_max;
+    double measured_s, model_s, error_max;
     sky_he_conv_times floor;
+    sky_he_cost_prediction model; /* of the calibration before it */
 } point;
 
 /* What is said of many points. */
 typedef struct summary {
-    double worst, worst_floor, log_sum, log_sum_floor;
+    double worst, log_sum;
     int n;
 } summary;
 
@@ -81,36 +81,43 @@ static bool has(const char *list, const char *word)
     return false;
 }
 
+static int by_value(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
 static sky_err run_point(point *p, const sky_he_ctx *ctx, sky_he_hoisting hoisting, int rounds,
                          sky_error *e)
 {
     const sky_he_conv_ckks_options o = {
         .hoisting = hoisting, .cache_bytes = p->cache_bytes, .floors = true};
-    sky_he_layer_run r;
+    double run_s[ROUNDS_MAX];
+    sky_he_layer_run r = {.run_s = run_s};
     sky_err err = sky_he_layer_run_real(&r, &p->layer, ctx, &o, 1, rounds, e);
     if (err == SKY_OK) {
+        qsort(run_s, (size_t)rounds, sizeof *run_s, by_value);
+        p->measured_s = (run_s[(rounds - 1) / 2] + run_s[rounds / 2]) / 2;
         p->cached = r.cached;
-        p->measured_s = r.times.total_s;
         p->floor = r.floor;
         p->error_max = r.error_max;
     }
     return err;
 }
 
-static sky_err calibrate(sky_he_cost_model *m, bool *has_model, const sky_he_ctx *ctx,
-                         sky_he_hoisting hoisting, sky_error *e)
+/* Calibrates, and adds half of its prediction to each point's. */
+static sky_err calibrate(sky_he_cost_model *m, const sky_he_ctx *ctx, sky_he_hoisting hoisting,
+                         point *points, int n, sky_error *e)
 {
     const sky_he_cost_options o = {.hoisting = hoisting, .depth = SKY_HE_DEPTH_MAX};
-    sky_he_cost_model now;
-    sky_err err = sky_he_cost_calibrate(&now, ctx, &o, e);
-    if (err != SKY_OK)
-        return err;
-    if (*has_model)
-        sky_he_cost_least(m, &now);
-    else
-        *m = now;
-    *has_model = true;
-    return SKY_OK;
+    sky_err err = sky_he_cost_calibrate(m, ctx, &o, e);
+    for (int k = 0; k < n && err == SKY_OK; k++) {
+        point *p = &points[k];
+        err = sky_he_cost_predict(&p->model, m, p->layer.plan, p->cache_bytes, e);
+        if (err == SKY_OK)
+            p->model_s += p->model.total_s / 2;
+    }
+    return err;
 }
 
 /* The points that fit these parameters; others are left out. */
@@ -142,12 +149,10 @@ static int make_points(point *points, const options *o, uint32_t log_n)
 
 /* --- printing --- */
 
-static void count_in(summary *s, double ratio, double ratio_floor)
+static void count_in(summary *s, double ratio)
 {
     s->worst = fmax(s->worst, fabs(ratio - 1));
-    s->worst_floor = fmax(s->worst_floor, fabs(ratio_floor - 1));
     s->log_sum += log(ratio);
-    s->log_sum_floor += log(ratio_floor);
     s->n++;
 }
 
@@ -156,45 +161,33 @@ static void print_summary(const char *of, const summary *s)
     if (s->n == 0)
         return;
     printf("{\"bench\": \"he_conv\", \"of\": \"%s\", \"points\": %d, \"worst_error\": %.3f, "
-           "\"geometric_mean\": %.3f, \"worst_error_floor\": %.3f, "
-           "\"geometric_mean_floor\": %.3f}\n",
-           of, s->n, s->worst, exp(s->log_sum / s->n), s->worst_floor,
-           exp(s->log_sum_floor / s->n));
+           "\"geometric_mean\": %.3f}\n",
+           of, s->n, s->worst, exp(s->log_sum / s->n));
     fflush(stdout);
 }
 
-static void print_parts(const point *p, const sky_he_cost_prediction *model)
+static void print_parts(const point *p)
 {
     for (int k = 0; k < SKY_HE_PARTS; k++)
-        printf(", \"%s\": [%.4f, %.4f]", sky_he_part_names[k], model->part_s[k],
+        printf(", \"%s\": [%.4f, %.4f]", sky_he_part_names[k], p->model.part_s[k],
                p->floor.part_s[k]);
 }
 
-static sky_err print_point(const point *p, const options *o, const char *setting,
-                           const sky_he_cost_model *m, summary *here, summary *all, sky_error *e)
+static void print_point(const point *p, const options *o, const char *setting)
 {
-    sky_he_cost_prediction model;
-    sky_err err = sky_he_cost_predict(&model, m, p->layer.plan, p->cache_bytes, e);
-    if (err != SKY_OK)
-        return err;
-    const double ratio = model.total_s / p->measured_s;
-    const double ratio_floor = model.total_s / p->floor.total_s;
     printf("{\"bench\": \"he_conv\", %s, \"layer\": \"%d to %d, %dx%d, kernel %d, stride %d\", "
            "\"packing\": \"%s\", \"encoded_before\": %" PRId64 ", \"rotations\": %" PRId64
-           ", \"products\": %" PRId64 ", \"measured_s\": %.4f, \"floor_s\": %.4f, "
-           "\"model_s\": %.4f, \"ratio\": %.3f, \"ratio_floor\": %.3f, \"error_max\": %.1e",
+           ", \"products\": %" PRId64 ", \"measured_s\": %.4f, \"model_s\": %.4f, "
+           "\"ratio\": %.3f, \"error_max\": %.1e",
            setting, p->row->c_in, p->row->c_out, p->row->edge, p->row->edge, p->row->kernel,
            p->row->stride, sky_he_packing_name(p->row->packing), p->cached,
            sky_he_rotations(&p->layer.counts),
-           p->layer.counts.products[0] + p->layer.counts.products[1], p->measured_s,
-           p->floor.total_s, model.total_s, ratio, ratio_floor, p->error_max);
+           p->layer.counts.products[0] + p->layer.counts.products[1], p->measured_s, p->model_s,
+           p->model_s / p->measured_s, p->error_max);
     if (o->parts)
-        print_parts(p, &model);
+        print_parts(p);
     printf("}\n");
     fflush(stdout);
-    count_in(here, ratio, ratio_floor);
-    count_in(all, ratio, ratio_floor);
-    return SKY_OK;
 }
 
 static void print_model(const char *setting, const sky_he_cost_model *m)
@@ -232,32 +225,32 @@ static sky_err bench_setting(const options *o, uint32_t log_n, sky_he_hoisting h
         return err;
     static point points[N_POINTS];
     sky_he_cost_model model;
-    bool has_model = false;
-    const int n = make_points(points, o, log_n);
-    for (int k = 0; k < n && err == SKY_OK; k++) {
-        if (k % CALIBRATE_EVERY == 0)
-            err = calibrate(&model, &has_model, ctx, hoisting, e);
-        if (err == SKY_OK)
-            err = run_point(&points[k], ctx, hoisting, o->rounds, e);
-    }
-    for (int k = 1; k < o->rounds && err == SKY_OK && n > 0; k++)
-        err = calibrate(&model, &has_model, ctx, hoisting, e);
     char setting[96];
     snprintf(setting, sizeof setting, "\"log_n\": %u, \"primes\": %u, \"hoisting\": \"%s\"", log_n,
              o->primes, sky_he_hoisting_names[hoisting]);
     summary here = {0};
+    const int n = make_points(points, o, log_n);
+    for (int k = 0; k < n && err == SKY_OK; k += TOGETHER) {
+        const int some = n - k < TOGETHER ? n - k : TOGETHER;
+        err = calibrate(&model, ctx, hoisting, points + k, some, e);
+        for (int i = k; i < k + some && err == SKY_OK; i++)
+            err = run_point(&points[i], ctx, hoisting, o->rounds, e);
+        if (err == SKY_OK)
+            err = calibrate(&model, ctx, hoisting, points + k, some, e);
+        for (int i = k; i < k + some && err == SKY_OK; i++) {
+            print_point(&points[i], o, setting);
+            count_in(&here, points[i].model_s / points[i].measured_s);
+            count_in(all, points[i].model_s / points[i].measured_s);
+        }
+    }
     if (err == SKY_OK && n > 0 && o->parts)
         print_model(setting, &model);
-    for (int k = 0; k < n; k++) {
-        if (err == SKY_OK)
-            err = print_point(&points[k], o, setting, &model, &here, all, e);
+    for (int k = 0; k < n; k++)
         sky_he_layer_free(&points[k].layer);
-    }
-    if (err == SKY_OK) {
-        snprintf(setting, sizeof setting, "log_n %u, %u primes, hoisting %s", log_n, o->primes,
-                 sky_he_hoisting_names[hoisting]);
+    snprintf(setting, sizeof setting, "log_n %u, %u primes, hoisting %s", log_n, o->primes,
+             sky_he_hoisting_names[hoisting]);
+    if (err == SKY_OK)
         print_summary(setting, &here);
-    }
     return err;
 }
 
@@ -295,7 +288,7 @@ static bool parse(options *o, int argc, char **argv)
         else
             return false;
     }
-    return o->rounds >= 1 && o->rounds <= 1000;
+    return o->rounds >= 1 && o->rounds <= ROUNDS_MAX;
 }
 
 int main(int argc, char **argv)

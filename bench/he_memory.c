@@ -43,7 +43,7 @@ static int run(const sky_he_layer *l, const sky_he_params *params)
 {
     const sky_he_conv_ckks_options o = {.hoisting = SKY_HE_HOISTING_DOUBLE};
     const sky_he_ctx *ctx;
-    sky_he_layer_run r;
+    sky_he_layer_run r = {0};
     sky_error e = {0};
     sky_err err = sky_he_shared_context(&ctx, params, &e);
     if (err == SKY_OK)

@@ -493,38 +493,3 @@ double sky_he_cost_beyond(const sky_he_cost_curve *c, double distance, size_t by
     }
     return s * (double)bytes / c->op_bytes;
 }
-
-static void least(double *a, double b)
-{
-    *a = fmin(*a, b);
-}
-
-static void least_level(sky_he_cost_level *a, const sky_he_cost_level *b)
-{
-    least(&a->full_s, b->full_s);
-    for (int k = 0; k < SKY_HE_COST_DOTS; k++)
-        least(&a->dot_s[k], b->dot_s[k]);
-    least(&a->encode_s, b->encode_s);
-    least(&a->add_s, b->add_s);
-    least(&a->rescale_s, b->rescale_s);
-}
-
-void sky_he_cost_least(sky_he_cost_model *a, const sky_he_cost_model *b)
-{
-    for (int k = 0; k <= SKY_HE_DEPTH_MAX; k++)
-        least_level(&a->at[k], &b->at[k]);
-    least_level(&a->wide, &b->wide);
-    least(&a->hoist_s, b->hoist_s);
-    least(&a->hoisted_s, b->hoisted_s);
-    least(&a->raise_s, b->raise_s);
-    least(&a->giant_s, b->giant_s);
-    least(&a->zero_s, b->zero_s);
-    least(&a->copy_s, b->copy_s);
-    least(&a->mask_s, b->mask_s);
-    least(&a->term_s, b->term_s);
-    least(&a->copy_term_s, b->copy_term_s);
-    for (int k = 0; k < SKY_HE_OPERANDS; k++) {
-        for (int i = 0; i < SKY_HE_COST_POINTS; i++)
-            least(&a->beyond[k].op_s[i], b->beyond[k].op_s[i]);
-    }
-}

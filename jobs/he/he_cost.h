@@ -70,9 +70,6 @@ typedef struct sky_he_cost_options {
 sky_err sky_he_cost_calibrate(sky_he_cost_model *out, const sky_he_ctx *ctx,
                               const sky_he_cost_options *o, sky_error *e);
 
-/* Each time in b that is less than in a: of two calibrations of the same options, the quieter moments. */
-void sky_he_cost_least(sky_he_cost_model *a, const sky_he_cost_model *b);
-
 /* Seconds of a run of n products whose operands are cached. */
 double sky_he_cost_dot(const sky_he_cost_level *l, int32_t n);
 

@@ -80,7 +80,7 @@ static sky_err measure(he_times *t, const he_settings *s, const sky_he_layer *l,
 {
     const sky_he_conv_ckks_options o = {.hoisting = s->hoisting, .cache_bytes = s->cache_bytes};
     const sky_he_ctx *ctx;
-    sky_he_layer_run r;
+    sky_he_layer_run r = {0};
     sky_err err = sky_he_shared_context(&ctx, &s->params, e);
     if (err == SKY_OK)
         err = sky_he_layer_run_real(&r, l, ctx, &o, image_seed, 1, e);

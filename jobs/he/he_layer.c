@@ -309,17 +309,20 @@ static sky_err image_make(image *i, const sky_he_layer *l, uint64_t seed, sky_er
     return SKY_OK;
 }
 
-static sky_err run_and_compare(sky_he_layer_run *r, sky_he_conv_session *s, image *i, sky_error *e)
+static sky_err run_and_compare(sky_he_layer_run *r, int k, sky_he_conv_session *s, image *i,
+                               sky_error *e)
 {
     sky_he_conv_times t;
     sky_err err = sky_he_conv_session_run(s, i->x, i->y, &t, e);
     if (err != SKY_OK)
         return err;
-    if (r->times.total_s == 0 || t.total_s < r->times.total_s)
+    if (r->run_s)
+        r->run_s[k] = t.total_s;
+    if (k == 0 || t.total_s < r->times.total_s)
         r->times = t;
-    for (int64_t k = 0; k < i->n_y; k++) {
-        r->error_max = fmax(r->error_max, fabs(i->y[k] - i->want[k]));
-        r->value_max = fmax(r->value_max, fabs(i->want[k]));
+    for (int64_t at = 0; at < i->n_y; at++) {
+        r->error_max = fmax(r->error_max, fabs(i->y[at] - i->want[at]));
+        r->value_max = fmax(r->value_max, fabs(i->want[at]));
     }
     return SKY_OK;
 }
@@ -333,11 +336,11 @@ sky_err sky_he_layer_run_real(sky_he_layer_run *out, const sky_he_layer *l, cons
     sky_err err = sky_he_conv_session_new(&s, ctx, l->plan, l->weights, o, e);
     if (err != SKY_OK)
         return err;
-    sky_he_layer_run r = {.cached = sky_he_conv_session_cached(s)};
+    sky_he_layer_run r = {.run_s = out->run_s, .cached = sky_he_conv_session_cached(s)};
     image i = {0};
     err = image_make(&i, l, image_seed, e);
     for (int k = 0; k < runs && err == SKY_OK; k++)
-        err = run_and_compare(&r, s, &i, e);
+        err = run_and_compare(&r, k, s, &i, e);
     r.floor = sky_he_conv_session_floor(s);
     image_free(&i);
     sky_he_conv_session_free(s);
