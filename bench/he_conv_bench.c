@@ -169,7 +169,7 @@ static void print_summary(const char *of, const summary *s)
 static void print_parts(const point *p)
 {
     for (int k = 0; k < SKY_HE_PARTS; k++)
-        printf(", \"%s\": [%.4f, %.4f]", sky_he_part_names[k], p->model.part_s[k],
+        printf(", \"%s_s\": [%.4f, %.4f]", sky_he_part_names[k], p->model.part_s[k],
                p->floor.part_s[k]);
 }
 
