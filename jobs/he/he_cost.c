@@ -166,10 +166,16 @@ static sky_err timed(bench *b, operation op, double *total_s, sky_error *e)
     return SKY_OK;
 }
 
-/* Seconds of one operation: the least mean of some batches, each through the whole ring. */
+static int by_value(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Seconds of one operation: the median of some batches, each through the whole ring. */
 static sky_err measure(bench *b, operation op, int32_t ring, double *out, sky_error *e)
 {
-    double least = INFINITY, first_s = 0;
+    double each[BATCHES], first_s = 0;
     for (int32_t k = 0; k < ring && k < SKY_HE_DOT_MAX; k++)
         TRY(timed(b, op, &first_s, e)); /* first touches */
     for (int batch = 0; batch < BATCHES; batch++) {
@@ -179,9 +185,10 @@ static sky_err measure(bench *b, operation op, int32_t ring, double *out, sky_er
             TRY(timed(b, op, &total_s, e));
             n++;
         } while (total_s * 1e6 * BATCHES < b->o.measure_us || n < ring);
-        least = fmin(least, total_s / n);
+        each[batch] = total_s / n;
     }
-    *out = least;
+    qsort(each, BATCHES, sizeof *each, by_value);
+    *out = each[BATCHES / 2];
     return SKY_OK;
 }
 
