@@ -1,11 +1,16 @@
-/* How well the cost model of jobs/he/he_cost.h predicts encrypted layers, and what hoisting brings.
+/* How well the cost model of jobs/he/he_cost.h predicts encrypted layers.
  *
- * The model is calibrated on single operations only; no layer has anything to do with it. Calibration and
- * encrypted run take turns, a few times, and the median ratio of their times counts (the smallest and largest
- * are printed: on a machine that others use they spread). Times are processor time of one thread.
+ * The model is calibrated on single operations only, before and after every few layers, and their mean predicts
+ * those: so both meet the same neighbours on a machine with other work. The median of a layer's runs is compared with
+ * it. Times are processor time of one thread.
  *
- *     he_conv_bench [log_n] [runs] [none | single | double]
- */
+ *     he_conv_bench [--log-n 13,14,15] [--primes 3] [--hoisting none,single,double] [--packing NAME,...]
+ *                   [--encoded before,needed] [--rounds 3] [--parts]
+ *
+ * A JSON object for each point, then one for each setting and one for all: the worst error and the geometric mean
+ * of predicted over measured. --parts adds where the time goes, predicted and measured (there the least of each
+ * operation over the runs), and the model: microseconds of single operations, and [MiB since its last use,
+ * microseconds] of operands. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -20,133 +25,296 @@ typedef struct layer_row {
 } layer_row;
 
 static const layer_row rows[] = {
-    {512, 10, 1, 1, 1, 0, SKY_HE_HALEVI_SHOUP}, {64, 64, 8, 3, 1, 0, SKY_HE_OUTPUT_ROTATION},
-    {16, 16, 32, 3, 1, 0, SKY_HE_TOEPLITZ},     {32, 32, 16, 3, 1, 0, SKY_HE_INPUT_ROTATION},
-    {3, 64, 32, 3, 1, 0, SKY_HE_HYBRID},        {32, 64, 16, 3, 2, 2, SKY_HE_MULTIPLEXED},
-    {64, 128, 32, 1, 2, 0, SKY_HE_HYBRID},      {16, 16, 16, 3, 1, 0, SKY_HE_SISO},
-    {512, 512, 4, 3, 1, 0, SKY_HE_HYBRID},      {64, 64, 32, 3, 1, 0, SKY_HE_ADD_FIRST},
-    {128, 128, 16, 3, 1, 2, SKY_HE_TOEPLITZ},
+    {512, 10, 1, 1, 1, 0, SKY_HE_HALEVI_SHOUP},
+    {256, 100, 1, 1, 1, 0, SKY_HE_HALEVI_SHOUP},
+    {4, 8, 16, 3, 1, 0, SKY_HE_SISO},
+    {8, 8, 32, 3, 1, 0, SKY_HE_SISO},
+    {32, 32, 16, 3, 1, 0, SKY_HE_INPUT_ROTATION},
+    {64, 64, 4, 3, 1, 0, SKY_HE_INPUT_ROTATION},
+    {64, 64, 8, 3, 1, 0, SKY_HE_OUTPUT_ROTATION},
+    {32, 64, 16, 3, 2, 0, SKY_HE_OUTPUT_ROTATION},
+    {64, 64, 8, 3, 1, 0, SKY_HE_ADD_FIRST},
+    {48, 64, 16, 3, 1, 0, SKY_HE_ADD_FIRST},
+    {3, 64, 32, 3, 1, 0, SKY_HE_HYBRID},
+    {64, 128, 16, 1, 2, 0, SKY_HE_HYBRID},
+    {96, 96, 8, 3, 1, 0, SKY_HE_HYBRID},
+    {16, 16, 32, 3, 1, 0, SKY_HE_TOEPLITZ},
+    {32, 32, 16, 3, 1, 2, SKY_HE_TOEPLITZ},
+    {16, 16, 32, 3, 1, 0, SKY_HE_MULTIPLEXED},
+    {32, 64, 16, 3, 2, 2, SKY_HE_MULTIPLEXED},
 };
+enum { N_ROWS = sizeof rows / sizeof *rows, N_POINTS = 2 * N_ROWS, TOGETHER = 4, ROUNDS_MAX = 99 };
 
-static int fail(const sky_error *e)
+typedef struct options {
+    const char *log_n, *hoisting, *encoded, *packing;
+    uint32_t primes;
+    int rounds;
+    bool parts;
+} options;
+
+typedef struct point {
+    const layer_row *row;
+    sky_he_layer layer;
+    uint64_t cache_bytes;
+    int64_t cached;
+    double measured_s, model_s, error_max;
+    sky_he_conv_times floor;
+    sky_he_cost_prediction model; /* of the calibration before it */
+} point;
+
+/* What is said of many points. */
+typedef struct summary {
+    double worst, log_sum;
+    int n;
+} summary;
+
+/* --- measuring --- */
+
+/* Whether a list of words between commas has the word. */
+static bool has(const char *list, const char *word)
 {
-    fprintf(stderr, "he_conv_bench: %s\n", e->text);
-    return 1;
+    const size_t len = strlen(word);
+    for (const char *at = list; (at = strstr(at, word)); at += len) {
+        if ((at == list || at[-1] == ',') && (at[len] == '\0' || at[len] == ','))
+            return true;
+    }
+    return false;
 }
 
-enum { RUNS_MAX = 99 };
-
-typedef struct setting {
-    sky_he_params params;
-    sky_he_hoisting hoisting;
-    uint64_t cache_bytes;
-    int runs;
-} setting;
-
-typedef struct turn {
-    sky_he_layer_run run;
-    sky_he_cost_prediction model;
-    double ratio; /* model over measured */
-} turn;
-
-static int by_ratio(const void *a, const void *b)
+static int by_value(const void *a, const void *b)
 {
-    const double x = ((const turn *)a)->ratio, y = ((const turn *)b)->ratio;
+    const double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
-/* Calibrates and runs, one after the other, so that both meet the same neighbours. */
-static sky_err take_turn(const sky_he_layer *l, const setting *s, turn *out, sky_error *e)
+static sky_err run_point(point *p, const sky_he_ctx *ctx, sky_he_hoisting hoisting, int rounds,
+                         sky_error *e)
 {
-    const sky_he_conv_ckks_options run = {.hoisting = s->hoisting, .cache_bytes = s->cache_bytes};
-    const sky_he_cost_options o = {.hoisting = s->hoisting,
-                                   .depth = l->plan->depth,
-                                   .steps = l->counts.steps,
-                                   .ciphertexts = l->counts.registers_peak,
-                                   .keeps_factors = s->cache_bytes > 0};
-    const sky_he_ctx *ctx;
-    sky_he_cost_model cost;
-    sky_err err = sky_he_shared_context(&ctx, &s->params, e);
-    if (err == SKY_OK)
-        err = sky_he_cost_calibrate(&cost, ctx, &o, e);
-    if (err == SKY_OK)
-        err = sky_he_layer_run_real(&out->run, l, ctx, &run, 1, e);
+    const sky_he_conv_ckks_options o = {
+        .hoisting = hoisting, .cache_bytes = p->cache_bytes, .floors = true};
+    double run_s[ROUNDS_MAX];
+    sky_he_layer_run r = {.run_s = run_s};
+    sky_err err = sky_he_layer_run_real(&r, &p->layer, ctx, &o, 1, rounds, e);
     if (err == SKY_OK) {
-        out->model = sky_he_cost_predict(&cost, &l->counts, out->run.cached);
-        out->ratio = out->model.total_s / out->run.times.total_s;
+        qsort(run_s, (size_t)rounds, sizeof *run_s, by_value);
+        p->measured_s = (run_s[(rounds - 1) / 2] + run_s[rounds / 2]) / 2;
+        p->cached = r.cached;
+        p->floor = r.floor;
+        p->error_max = r.error_max;
     }
     return err;
 }
 
-static void print(const layer_row *row, const setting *s, const sky_he_layer *l, const turn *t)
+/* Calibrates, and adds half of its prediction to each point's. */
+static sky_err calibrate(sky_he_cost_model *m, const sky_he_ctx *ctx, sky_he_hoisting hoisting,
+                         point *points, int n, sky_error *e)
 {
-    const turn *m = &t[s->runs / 2];
-    printf("{\"bench\": \"he_conv\", \"layer\": \"%d to %d, %dx%d, kernel %d, stride %d\", "
-           "\"packing\": \"%s\", \"hoisting\": \"%s\", \"encoded_before\": %" PRId64
-           ", \"rotations\": %" PRId64 ", \"products\": %" PRId64
-           ", \"measured_s\": %.4f, \"measured_encode_s\": %.4f, \"model_s\": %.4f, "
-           "\"model_rotations_s\": %.4f, \"model_products_s\": %.4f, \"model_encode_s\": %.4f, "
-           "\"ratio_min\": %.3f, \"ratio\": %.3f, \"ratio_max\": %.3f, \"error_max\": %.2e}\n",
-           row->c_in, row->c_out, row->edge, row->edge, row->kernel, row->stride,
-           sky_he_packing_name(row->packing), sky_he_hoisting_names[s->hoisting], m->run.cached,
-           sky_he_rotations(&l->counts), l->counts.products[0] + l->counts.products[1],
-           m->run.times.total_s, m->run.times.encode_s, m->model.total_s, m->model.rotations_s,
-           m->model.products_s, m->model.encode_s, t[0].ratio, m->ratio, t[s->runs - 1].ratio,
-           m->run.error_max);
+    const sky_he_cost_options o = {.hoisting = hoisting, .depth = SKY_HE_DEPTH_MAX};
+    sky_err err = sky_he_cost_calibrate(m, ctx, &o, e);
+    for (int k = 0; k < n && err == SKY_OK; k++) {
+        point *p = &points[k];
+        err = sky_he_cost_predict(&p->model, m, p->layer.plan, p->cache_bytes, e);
+        if (err == SKY_OK)
+            p->model_s += p->model.total_s / 2;
+    }
+    return err;
+}
+
+/* The points that fit these parameters; others are left out. */
+static int make_points(point *points, const options *o, uint32_t log_n)
+{
+    int n = 0;
+    for (int k = 0; k < N_ROWS; k++) {
+        const layer_row *row = &rows[k];
+        if (!has(o->packing, sky_he_packing_name(row->packing)))
+            continue;
+        const sky_he_conv_shape shape =
+            sky_he_conv_square(row->c_in, row->c_out, row->edge, row->kernel, row->stride, -1);
+        const sky_he_layer_options l = {.conv = {.packing = row->packing,
+                                                 .slots = 1 << (log_n - 1),
+                                                 .gap = row->gap,
+                                                 .hoisted_cost = 0.4},
+                                        .weight_seed = 1,
+                                        .kept = 1};
+        for (int before = 0; before < 2; before++) {
+            if (!has(o->encoded, before ? "before" : "needed"))
+                continue;
+            point p = {.row = row, .cache_bytes = before ? UINT64_C(2) << 30 : 0};
+            if (sky_he_layer_make(&p.layer, &shape, &l, true, NULL) == SKY_OK)
+                points[n++] = p;
+        }
+    }
+    return n;
+}
+
+/* --- printing --- */
+
+static void count_in(summary *s, double ratio)
+{
+    s->worst = fmax(s->worst, fabs(ratio - 1));
+    s->log_sum += log(ratio);
+    s->n++;
+}
+
+static void print_summary(const char *of, const summary *s)
+{
+    if (s->n == 0)
+        return;
+    printf("{\"bench\": \"he_conv\", \"of\": \"%s\", \"points\": %d, \"worst_error\": %.3f, "
+           "\"geometric_mean\": %.3f}\n",
+           of, s->n, s->worst, exp(s->log_sum / s->n));
     fflush(stdout);
 }
 
-static sky_err bench_layer(const layer_row *row, const setting *s, double *ratio, sky_error *e)
+static void print_parts(const point *p)
 {
-    const sky_he_conv_shape shape =
-        sky_he_conv_square(row->c_in, row->c_out, row->edge, row->kernel, row->stride, -1);
-    const sky_he_layer_options o = {.conv = {.packing = row->packing,
-                                             .slots = 1 << (s->params.log2_n - 1),
-                                             .gap = row->gap,
-                                             .hoisted_cost = 0.4},
-                                    .weight_seed = 1,
-                                    .kept = 1};
-    sky_he_layer l;
-    turn t[RUNS_MAX] = {{.ratio = 0}};
-    sky_err err = sky_he_layer_make(&l, &shape, &o, true, e);
+    for (int k = 0; k < SKY_HE_PARTS; k++)
+        printf(", \"%s_s\": [%.4f, %.4f]", sky_he_part_names[k], p->model.part_s[k],
+               p->floor.part_s[k]);
+}
+
+static void print_point(const point *p, const options *o, const char *setting)
+{
+    printf("{\"bench\": \"he_conv\", %s, \"layer\": \"%d to %d, %dx%d, kernel %d, stride %d\", "
+           "\"packing\": \"%s\", \"encoded_before\": %" PRId64 ", \"rotations\": %" PRId64
+           ", \"products\": %" PRId64 ", \"measured_s\": %.4f, \"model_s\": %.4f, "
+           "\"ratio\": %.3f, \"error_max\": %.1e",
+           setting, p->row->c_in, p->row->c_out, p->row->edge, p->row->edge, p->row->kernel,
+           p->row->stride, sky_he_packing_name(p->row->packing), p->cached,
+           sky_he_rotations(&p->layer.counts),
+           p->layer.counts.products[0] + p->layer.counts.products[1], p->measured_s, p->model_s,
+           p->model_s / p->measured_s, p->error_max);
+    if (o->parts)
+        print_parts(p);
+    printf("}\n");
+    fflush(stdout);
+}
+
+static void print_model(const char *setting, const sky_he_cost_model *m)
+{
+    const sky_he_cost_level *top = m->hoisting == SKY_HE_HOISTING_DOUBLE ? &m->wide : &m->at[0];
+    printf("{\"bench\": \"he_cost\", %s, \"unit\": \"us\", \"hoist\": %.1f, \"hoisted\": %.1f, "
+           "\"full\": %.1f, \"giant\": %.1f, \"encode\": %.1f, \"rescale\": %.1f, \"add\": %.1f",
+           setting, 1e6 * m->hoist_s, 1e6 * m->hoisted_s, 1e6 * m->at[0].full_s, 1e6 * m->giant_s,
+           1e6 * top->encode_s, 1e6 * top->rescale_s, 1e6 * top->add_s);
+    printf(", \"dot\": [");
+    for (int k = 0; k < SKY_HE_COST_DOTS; k++)
+        printf("%s%.1f", k ? ", " : "", 1e6 * top->dot_s[k]);
+    printf("], \"factor\": [%.1f, %.1f, %.1f", 1e6 * m->term_s, 1e6 * m->copy_term_s,
+           1e6 * m->mask_s);
+    static const char *const operands[SKY_HE_OPERANDS] = {"key", "source", "factor_of_many",
+                                                          "factor_alone", "sum"};
+    for (int k = 0; k < SKY_HE_OPERANDS; k++) {
+        printf("], \"%s\": [", operands[k]);
+        for (int i = 0; i < SKY_HE_COST_POINTS; i++)
+            printf("%s[%.1f, %.1f]", i ? ", " : "", m->beyond[k].distance[i] / (1 << 20),
+                   1e6 * m->beyond[k].op_s[i]);
+    }
+    printf("]}\n");
+}
+
+/* --- one setting --- */
+
+static sky_err bench_setting(const options *o, uint32_t log_n, sky_he_hoisting hoisting,
+                             summary *all, sky_error *e)
+{
+    const sky_he_params params = {.log2_n = log_n, .n_data = o->primes};
+    const sky_he_ctx *ctx;
+    sky_err err = sky_he_shared_context(&ctx, &params, e);
     if (err != SKY_OK)
         return err;
-    for (int k = 0; k < s->runs && err == SKY_OK; k++)
-        err = take_turn(&l, s, &t[k], e);
-    if (err == SKY_OK) {
-        qsort(t, (size_t)s->runs, sizeof *t, by_ratio);
-        *ratio = t[s->runs / 2].ratio;
-        print(row, s, &l, t);
+    static point points[N_POINTS];
+    sky_he_cost_model model;
+    char setting[96];
+    snprintf(setting, sizeof setting, "\"log_n\": %u, \"primes\": %u, \"hoisting\": \"%s\"", log_n,
+             o->primes, sky_he_hoisting_names[hoisting]);
+    summary here = {0};
+    const int n = make_points(points, o, log_n);
+    for (int k = 0; k < n && err == SKY_OK; k += TOGETHER) {
+        const int some = n - k < TOGETHER ? n - k : TOGETHER;
+        err = calibrate(&model, ctx, hoisting, points + k, some, e);
+        for (int i = k; i < k + some && err == SKY_OK; i++)
+            err = run_point(&points[i], ctx, hoisting, o->rounds, e);
+        if (err == SKY_OK)
+            err = calibrate(&model, ctx, hoisting, points + k, some, e);
+        for (int i = k; i < k + some && err == SKY_OK; i++) {
+            print_point(&points[i], o, setting);
+            count_in(&here, points[i].model_s / points[i].measured_s);
+            count_in(all, points[i].model_s / points[i].measured_s);
+        }
     }
-    sky_he_layer_free(&l);
+    if (err == SKY_OK && n > 0 && o->parts)
+        print_model(setting, &model);
+    for (int k = 0; k < n; k++)
+        sky_he_layer_free(&points[k].layer);
+    snprintf(setting, sizeof setting, "log_n %u, %u primes, hoisting %s", log_n, o->primes,
+             sky_he_hoisting_names[hoisting]);
+    if (err == SKY_OK)
+        print_summary(setting, &here);
     return err;
+}
+
+static int usage(void)
+{
+    fprintf(stderr, "usage: he_conv_bench [--log-n 13,14,15] [--primes 3] "
+                    "[--hoisting none,single,double] [--packing NAME,...] "
+                    "[--encoded before,needed] [--rounds 3] [--parts]\n");
+    return 2;
+}
+
+static bool parse(options *o, int argc, char **argv)
+{
+    for (int k = 1; k < argc; k++) {
+        const char *value = k + 1 < argc ? argv[k + 1] : NULL;
+        if (strcmp(argv[k], "--parts") == 0) {
+            o->parts = true;
+            continue;
+        }
+        if (!value)
+            return false;
+        k++;
+        if (strcmp(argv[k - 1], "--log-n") == 0)
+            o->log_n = value;
+        else if (strcmp(argv[k - 1], "--hoisting") == 0)
+            o->hoisting = value;
+        else if (strcmp(argv[k - 1], "--encoded") == 0)
+            o->encoded = value;
+        else if (strcmp(argv[k - 1], "--packing") == 0)
+            o->packing = value;
+        else if (strcmp(argv[k - 1], "--primes") == 0)
+            o->primes = (uint32_t)atoi(value);
+        else if (strcmp(argv[k - 1], "--rounds") == 0)
+            o->rounds = atoi(value);
+        else
+            return false;
+    }
+    return o->rounds >= 1 && o->rounds <= ROUNDS_MAX;
 }
 
 int main(int argc, char **argv)
 {
-    setting s = {.params = {.log2_n = argc > 1 ? (uint32_t)atoi(argv[1]) : 14, .n_data = 3},
-                 .runs = argc > 2 ? atoi(argv[2]) : 3};
-    if (s.runs < 1 || s.runs > RUNS_MAX) {
-        fprintf(stderr, "he_conv_bench: runs must be 1 to %d\n", RUNS_MAX);
-        return 1;
-    }
+    options o = {.log_n = "13,14,15",
+                 .hoisting = "none,single,double",
+                 .encoded = "before,needed",
+                 .packing = "siso,input_rotation,output_rotation,add_first,hybrid,multiplexed,"
+                            "toeplitz,halevi_shoup",
+                 .primes = 3,
+                 .rounds = 3};
+    if (!parse(&o, argc, argv))
+        return usage();
     sky_error e = {0};
-    double worst = 0;
-    for (int h = 0; h < SKY_HE_HOISTINGS; h++) {
-        s.hoisting = (sky_he_hoisting)h;
-        if (argc > 3 && strcmp(argv[3], sky_he_hoisting_names[h]) != 0)
-            continue;
-        for (int cached = 0; cached < 2; cached++) {
-            s.cache_bytes = cached ? (uint64_t)1 << 30 : 0;
-            for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
-                double ratio;
-                if (bench_layer(&rows[k], &s, &ratio, &e) != SKY_OK)
-                    return fail(&e);
-                worst = fmax(worst, fabs(ratio - 1));
+    summary all = {0};
+    for (uint32_t log_n = SKY_HE_LOG2_N_MIN; log_n <= SKY_HE_LOG2_N_MAX; log_n++) {
+        char word[8];
+        snprintf(word, sizeof word, "%u", log_n);
+        for (int h = 0; h < SKY_HE_HOISTINGS && has(o.log_n, word); h++) {
+            if (has(o.hoisting, sky_he_hoisting_names[h]) &&
+                bench_setting(&o, log_n, (sky_he_hoisting)h, &all, &e) != SKY_OK) {
+                fprintf(stderr, "he_conv_bench: %s\n", e.text);
+                return 1;
             }
         }
     }
-    printf("{\"bench\": \"he_conv\", \"log_n\": %u, \"worst_error\": %.3f}\n", s.params.log2_n,
-           worst);
+    print_summary("all", &all);
     return 0;
 }

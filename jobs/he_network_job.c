@@ -8,49 +8,25 @@
 #include "base/hash.h"
 #include "hw/network.h"
 #include "jobs/he/he_job.h"
-#include "jobs/he/he_layer.h"
 #include "jobs/netfile.h"
 
 enum {
     P_NETWORK,
-    P_LOG_N,
-    P_PRIMES,
-    P_SPECIAL_PRIMES,
     P_PACKING,
-    P_HOISTING,
-    P_HOISTED_COST,
-    P_PRUNE,
-    P_KEEP,
-    P_EVALUATE,
     P_REAL_LAYERS,
-    P_CACHE_MIB,
-    P_WEIGHT_SEED,
-    N_PARAMS,
+    P_SHARED, /* he_job.h */
+    N_PARAMS = P_SHARED + HE_PARAMS,
 };
 enum {
-    M_ROTATIONS,
-    M_ROTATIONS_FULL,
-    M_ROTATIONS_HOISTED,
-    M_ROTATIONS_UNPRUNED,
-    M_PRODUCTS,
-    M_CIPHERTEXTS,
-    M_GALOIS_KEYS,
-    M_KEY_BYTES,
-    M_MEMORY_BYTES,
+    M_SHARED, /* he_job.h */
+    M_CIPHERTEXTS = M_SHARED + HE_METRICS,
     M_LAYERS,
-    M_ENERGY_KEPT,
-    M_SECURITY_BITS,
-    M_LATENCY_MODEL,
-    M_LATENCY_UNPRUNED,
-    M_REAL_LAYERS,
-    M_LATENCY,
+    M_LAYERS_RUN,
+    M_LAYERS_COMPOSED,
     M_MODEL_OVER_REAL,
-    M_ERROR_MAX,
+    M_MODEL_WORST,
     N_METRICS,
 };
-enum { COUNT, MODEL, REAL };
-static const char *const evaluations[] = {
-    [COUNT] = "count", [MODEL] = "model", [REAL] = "real", NULL};
 
 /* The packings of convolutions, and the cheapest of them for each layer. */
 enum { BEST = SKY_HE_HALEVI_SHOUP };
@@ -62,59 +38,24 @@ _Static_assert(SKY_HE_TOEPLITZ + 1 == BEST, "names in the order of sky_he_packin
 static const sky_param params[N_PARAMS] = {
     [P_NETWORK] =
         SKY__TEXT("network", "resnet20", NULL, "a built-in network, or a file: .onnx, .csv"),
-    [P_LOG_N] = SKY__INTEGER("log_n", "", 14, SKY_HE_LOG2_N_MIN, SKY_HE_LOG2_N_MAX,
-                             "ring degree 2^log_n; a ciphertext has half as many slots"),
-    [P_PRIMES] =
-        SKY__INTEGER("primes", "", 3, 2, SKY_HE_DATA_MAX, "data primes of each layer's input"),
-    [P_SPECIAL_PRIMES] = SKY__INTEGER("special_primes", "", 1, 1, SKY_HE_SPECIAL_MAX,
-                                      "also data primes in a digit of key switching"),
     [P_PACKING] = SKY__TEXT("packing", "best", packings,
                             "of convolutions; best: the fewest rotations for each layer"),
-    [P_HOISTING] =
-        SKY__TEXT("hoisting", "double", sky_he_hoisting_names, "what rotations of one input share"),
-    [P_HOISTED_COST] = SKY__REAL("hoisted_cost", "", 1, 0.001, 1,
-                                 "of a hoisted rotation, a full one being 1: for choices"),
-    [P_PRUNE] = SKY__TEXT("prune", "none", sky_he_group_names, "weights that are pruned together"),
-    [P_KEEP] = SKY__REAL("keep", "", 1, 0, 1, "part of the rotations of those groups that is kept"),
-    [P_EVALUATE] = SKY__TEXT("evaluate", "model", evaluations,
-                             "count: no times; model: from single operations; real: encrypted"),
     [P_REAL_LAYERS] =
         SKY__TEXT("real_layers", "all", NULL, "with evaluate=real: all, or names between commas"),
-    [P_CACHE_MIB] = SKY__INTEGER("cache_mib", "MiB", 0, 0, 1 << 20,
-                                 "weights of a layer encoded beforehand, at most"),
-    [P_WEIGHT_SEED] =
-        SKY__INTEGER("weight_seed", "", 1, 0, 1e9, "of the synthetic weights (He normal)"),
+    HE_PARAM_BLOCK(P_SHARED, 14, 3),
 };
 
-#define EXACT(NAME, UNIT, GOAL, DOC)    HE_METRIC(NAME, SKY_INT, UNIT, GOAL, SKY_EXACT, DOC)
-#define MEASURED(NAME, UNIT, GOAL, DOC) HE_METRIC(NAME, SKY_REAL, UNIT, GOAL, SKY_MEASURED, DOC)
-
 static const sky_metric metrics[N_METRICS] = {
-    [M_ROTATIONS] = EXACT("rotations", "", SKY_MIN, "full and hoisted, of all layers"),
-    [M_ROTATIONS_FULL] = EXACT("rotations_full", "", SKY_MIN, "with a key switch of their own"),
-    [M_ROTATIONS_HOISTED] =
-        EXACT("rotations_hoisted", "", SKY_MIN, "that share a decomposition with others"),
-    [M_ROTATIONS_UNPRUNED] =
-        EXACT("rotations_unpruned", "", SKY_NO_GOAL, "of the same packings with all weights"),
-    [M_PRODUCTS] = EXACT("products", "", SKY_MIN, "of a ciphertext and a plaintext"),
-    [M_CIPHERTEXTS] = EXACT("ciphertexts", "", SKY_MIN, "into and out of all layers"),
-    [M_GALOIS_KEYS] = EXACT("galois_keys", "", SKY_MIN, "distinct rotations of the whole network"),
-    [M_KEY_BYTES] = EXACT("key_bytes", "B", SKY_MIN, "of them, each at the level of its first use"),
-    [M_MEMORY_BYTES] = EXACT("memory_bytes", "B", SKY_MIN, "of the layer that needs the most"),
-    [M_LAYERS] = EXACT("layers", "", SKY_NO_GOAL, "convolutions and fully connected"),
-    [M_ENERGY_KEPT] = HE_METRIC("energy_kept", SKY_REAL, "", SKY_MAX, SKY_TOLERANCE,
-                                "mean over layers of the part of squares that pruning left"),
-    [M_SECURITY_BITS] = EXACT("security_bits", "bits", SKY_MAX, "192 or 128"),
-    [M_LATENCY_MODEL] =
-        MEASURED("latency_model_s", "s", SKY_MIN, "counts times measured single operations"),
-    [M_LATENCY_UNPRUNED] =
-        MEASURED("latency_unpruned_s", "s", SKY_NO_GOAL, "the model's, with all weights"),
-    [M_REAL_LAYERS] = EXACT("layers_run", "", SKY_NO_GOAL, "that ran encrypted"),
-    [M_LATENCY] =
-        MEASURED("latency_s", "s", SKY_MIN, "of the layers that ran, one thread's CPU time"),
-    [M_MODEL_OVER_REAL] = MEASURED("model_over_real", "", SKY_NO_GOAL,
-                                   "the model's latency of those, over latency_s"),
-    [M_ERROR_MAX] = MEASURED("error_max", "", SKY_MIN, "largest of those layers"),
+    HE_METRIC_BLOCK(M_SHARED),
+    [M_CIPHERTEXTS] = HE_EXACT("ciphertexts", "", SKY_MIN, "into and out of all layers"),
+    [M_LAYERS] = HE_EXACT("layers", "", SKY_NO_GOAL, "convolutions and fully connected"),
+    [M_LAYERS_RUN] = HE_EXACT("layers_run", "", SKY_NO_GOAL, "that ran encrypted"),
+    [M_LAYERS_COMPOSED] = HE_EXACT("layers_composed", "", SKY_NO_GOAL,
+                                   "whose steps are composed of powers of two, to fit memory_mib"),
+    [M_MODEL_OVER_REAL] = HE_MEASURED("model_over_real", "", SKY_NO_GOAL,
+                                      "the model's latency of those that ran, over latency_s"),
+    [M_MODEL_WORST] = HE_MEASURED("model_worst_error", "", SKY_NO_GOAL,
+                                  "largest |model / measured - 1| of a layer that ran"),
 };
 
 /* --- the network's layers --- */
@@ -156,16 +97,12 @@ static sky_he_packing packing_of(const sky_value *p, const network_layer *l)
 
 static sky_he_layer_options options_of(const sky_value *p, const network_layer *l, int32_t index)
 {
-    const sky_he_packing packing = packing_of(p, l);
-    const bool gaps = packing == SKY_HE_MULTIPLEXED || packing == SKY_HE_TOEPLITZ;
-    return (sky_he_layer_options){
-        .conv = {.packing = packing,
-                 .slots = 1 << (p[P_LOG_N].i - 1),
-                 .hoisted_cost = p[P_HOISTED_COST].f,
-                 .gap = gaps ? l->gap : 1},
-        .group = (sky_he_group)he_choice(sky_he_group_names, p[P_PRUNE].s),
-        .kept = p[P_KEEP].f,
-        .weight_seed = sky_hash_u64((uint64_t)p[P_WEIGHT_SEED].i, (uint64_t)index)};
+    sky_he_layer_options o = he_settings_of(p + P_SHARED).layer;
+    o.conv.packing = packing_of(p, l);
+    const bool gaps = o.conv.packing == SKY_HE_MULTIPLEXED || o.conv.packing == SKY_HE_TOEPLITZ;
+    o.conv.gap = gaps ? l->gap : 1;
+    o.weight_seed = sky_hash_u64(o.weight_seed, (uint64_t)index);
+    return o;
 }
 
 static double rotation_cost(const sky_he_conv_counts *c, double hoisted_cost)
@@ -209,10 +146,13 @@ static sky_err choose(const sky_he_conv_shape *s, sky_he_layer_options *o, int32
                 *e = why;
             continue;
         }
+        const bool too_deep = (uint32_t)plan->depth >= o->params.n_data;
         sky_err err = sky_he_conv_count(plan, &c, e);
         sky_he_conv_plan_free(plan);
         if (err != SKY_OK)
             return err;
+        if (too_deep)
+            continue;
         if (rotation_cost(&c, o->conv.hoisted_cost) < best) {
             best = rotation_cost(&c, o->conv.hoisted_cost);
             chosen = conv;
@@ -236,17 +176,9 @@ static sky_err check_layer(const sky_network *net, int32_t i, sky_error *e)
     return SKY_OK;
 }
 
-static sky_he_params params_of(const sky_value *p)
-{
-    return (sky_he_params){.log2_n = (uint32_t)p[P_LOG_N].i,
-                           .n_data = (uint32_t)p[P_PRIMES].i,
-                           .n_special = (uint32_t)p[P_SPECIAL_PRIMES].i,
-                           .digit_primes = (uint32_t)p[P_SPECIAL_PRIMES].i};
-}
-
 static bool runs_for_real(const sky_value *p, const char *name)
 {
-    if (he_choice(evaluations, p[P_EVALUATE].s) != REAL)
+    if (he_settings_of(p + P_SHARED).evaluation != HE_REAL)
         return false;
     if (strcmp(p[P_REAL_LAYERS].s, "all") == 0)
         return true;
@@ -261,7 +193,7 @@ static bool runs_for_real(const sky_value *p, const char *name)
 
 static sky_err check_real_layers(const sky_value *p, const sky_network *net, sky_error *e)
 {
-    if (he_choice(evaluations, p[P_EVALUATE].s) != REAL)
+    if (he_settings_of(p + P_SHARED).evaluation != HE_REAL)
         return SKY_OK;
     network_layer l;
     for (int32_t i = 0; i < net->n_layers; i++) {
@@ -283,7 +215,7 @@ static sky_err check_network(const sky_value *p, const sky_network *net, sky_err
 
 static sky_err validate(const sky_value *p, sky_error *e)
 {
-    const sky_he_params he = params_of(p);
+    const sky_he_params he = he_settings_of(p + P_SHARED).params;
     const int depth = he_choice(packings, p[P_PACKING].s) == SKY_HE_MULTIPLEXED ? 2 : 1;
     const sky_network *net = NULL;
     sky_err err = sky_job_network_check(p[P_NETWORK].s, &net, e);
@@ -305,9 +237,9 @@ static sky_err check_inputs(sky_job_ctx *ctx, const sky_descriptor *d, const sky
 
 typedef struct totals {
     sky_he_conv_counts counts, before; /* sums; steps and peaks are in the fields below */
-    int64_t layers, layers_run;
+    int64_t layers, layers_run, layers_composed;
     uint64_t memory_bytes;
-    double energy_kept, model_s, unpruned_s, real_s, model_of_real_s, error_max;
+    double energy_kept, model_s, unpruned_s, real_s, model_of_real_s, model_worst, error_max;
     uint8_t
         *step; /* [slots] 0: no layer needs it, else the rescales before its first use, plus 1 */
 } totals;
@@ -338,72 +270,27 @@ static sky_err add_steps(totals *t, const sky_he_conv_plan *plan, sky_error *e)
     return n >= 0 ? SKY_OK : sky_fail(e, SKY_ENOMEM, "he_network: out of memory");
 }
 
-typedef struct layer_times {
-    double model_s, unpruned_s, real_s, error_max; /* NaN: not evaluated */
-} layer_times;
-
-static sky_err time_layer(const sky_value *p, const sky_he_layer *l, bool real, uint64_t seed,
-                          layer_times *out, sky_error *e)
-{
-    const sky_he_params he = params_of(p);
-    const sky_he_conv_ckks_options run = {
-        .hoisting = (sky_he_hoisting)he_choice(sky_he_hoisting_names, p[P_HOISTING].s),
-        .cache_bytes = (uint64_t)p[P_CACHE_MIB].i << 20};
-    /* One calibration for all layers: many keys and ciphertexts. */
-    const sky_he_cost_options o = {
-        .hoisting = run.hoisting, .depth = SKY_HE_DEPTH_MAX, .keeps_factors = run.cache_bytes > 0};
-    const sky_he_cost_model *cost;
-    const sky_he_ctx *ctx;
-    sky_err err = sky_he_shared_cost(&cost, &he, &o, e);
-    if (err == SKY_OK)
-        err = sky_he_shared_context(&ctx, &he, e);
-    if (err != SKY_OK)
-        return err;
-    const uint64_t each = sky_he_pt_bytes(ctx, he.n_data, run.hoisting == SKY_HE_HOISTING_DOUBLE);
-    const int64_t cached = (int64_t)(run.cache_bytes / each);
-    *out = (layer_times){.model_s = sky_he_cost_predict(cost, &l->counts, cached).total_s,
-                         .unpruned_s = sky_he_cost_predict(cost, &l->before, cached).total_s,
-                         .real_s = NAN,
-                         .error_max = NAN};
-    sky_he_layer_run r;
-    if (!real)
-        return SKY_OK;
-    err = sky_he_layer_run_real(&r, l, ctx, &run, seed, e);
-    if (err == SKY_OK) {
-        out->real_s = r.times.total_s;
-        out->error_max = r.error_max;
-    }
-    return err;
-}
-
-static sky_err add_layer(totals *t, const sky_value *p, const sky_he_layer *l, layer_times x,
+static sky_err add_layer(totals *t, const he_settings *s, const sky_he_layer *l, const he_times *x,
                          sky_error *e)
 {
-    const sky_he_params he = params_of(p);
-    const uint64_t memory = sky_he_layer_memory_bytes(&l->counts, &he);
+    const uint64_t memory = sky_he_layer_memory_bytes(&l->counts, &s->params);
     add_counts(&t->counts, &l->counts);
     add_counts(&t->before, &l->before);
     t->layers++;
+    t->layers_composed += l->plan->composes;
     t->energy_kept += l->energy_kept;
     if (memory > t->memory_bytes)
         t->memory_bytes = memory;
-    t->model_s += x.model_s;
-    t->unpruned_s += x.unpruned_s;
-    if (!isnan(x.real_s)) {
+    t->model_s += x->model_s;
+    t->unpruned_s += x->unpruned_s;
+    if (!isnan(x->real_s)) {
         t->layers_run++;
-        t->real_s += x.real_s;
-        t->model_of_real_s += x.model_s;
-        t->error_max = fmax(t->error_max, x.error_max);
+        t->real_s += x->real_s;
+        t->model_of_real_s += x->model_s;
+        t->model_worst = fmax(t->model_worst, fabs(x->model_s / x->real_s - 1));
+        t->error_max = fmax(t->error_max, x->error_max);
     }
     return add_steps(t, l->plan, e);
-}
-
-static int64_t sum(const int64_t *at)
-{
-    int64_t n = 0;
-    for (int k = 0; k <= SKY_HE_DEPTH_MAX; k++)
-        n += at[k];
-    return n;
 }
 
 /* The last layer that was made, and what it was made of: networks repeat themselves. */
@@ -439,15 +326,37 @@ static sky_err make_layer(memo *m, const sky_value *p, const network_layer *n, i
     return err;
 }
 
-/* Does something with each layer; lines, if given, gets a line for each. */
-static sky_err walk(sky_job_ctx *ctx, const sky_value *p, totals *t, sky_buf *lines, sky_error *e)
+/* A line of details. */
+static void print_layer(sky_buf *csv, const network_layer *n, const sky_he_layer *l,
+                        const he_times *x)
 {
+    const sky_he_conv_counts *c = &l->counts;
+    sky_buf_csv(csv, n->name);
+    sky_buf_printf(csv,
+                   ",%d,%d,%d,%d,%d,%d,%s,%d,%d,%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64
+                   ",%d,%d,%d,",
+                   n->shape.c_in, n->shape.c_out, n->shape.h, n->shape.w, n->shape.window.kernel_h,
+                   n->shape.window.stride_h, sky_he_packing_name(l->plan->packing), l->plan->split,
+                   l->plan->composes, sky_he_rotations(&l->before), sky_he_rotations(c),
+                   he_sum(c->rotations_hoisted), he_sum(c->products), c->ciphertexts_in,
+                   c->ciphertexts_out, c->steps);
+    const double values[] = {x->model_s, x->real_s, x->error_max};
+    for (int k = 0; k < 3; k++) {
+        if (!isnan(values[k]))
+            sky_buf_f64(csv, values[k]);
+        sky_buf_putc(csv, k < 2 ? ',' : '\n');
+    }
+}
+
+/* Does something with each layer; csv, if given, gets a line for each. */
+static sky_err walk(sky_job_ctx *ctx, const sky_value *p, totals *t, sky_buf *csv, sky_error *e)
+{
+    const he_settings s = he_settings_of(p + P_SHARED);
     const sky_network *net;
     sky_err err = sky_job_network(p[P_NETWORK].s, ctx->workdir, &net, e);
     if (err == SKY_OK)
         err = check_network(p, net, e);
     memo m = {0};
-    const bool timed = he_choice(evaluations, p[P_EVALUATE].s) != COUNT;
     for (int32_t i = 0; err == SKY_OK && i < net->n_layers; i++) {
         network_layer n;
         if (!layer_of(net, i, &n))
@@ -456,90 +365,64 @@ static sky_err walk(sky_job_ctx *ctx, const sky_value *p, totals *t, sky_buf *li
             err = SKY_ECANCELLED;
             break;
         }
-        layer_times x = {NAN, NAN, NAN, NAN};
+        he_times x = he_no_times;
         err = make_layer(&m, p, &n, i, e);
-        if (err == SKY_OK && timed)
-            err = time_layer(p, &m.layer, runs_for_real(p, n.name), ctx->seed, &x, e);
+        if (err == SKY_OK && s.evaluation != HE_COUNT)
+            err = he_time_layer(&x, &s, &m.layer, runs_for_real(p, n.name), ctx->seed, e);
         if (err == SKY_OK)
-            err = add_layer(t, p, &m.layer, x, e);
-        if (err != SKY_OK) {
+            err = add_layer(t, &s, &m.layer, &x, e);
+        if (err != SKY_OK)
             sky_fail_prefix(e, "layer '%s'", n.name);
-            break;
-        }
-        if (!lines)
-            continue;
-        const sky_he_conv_counts *c = &m.layer.counts;
-        sky_buf_csv(lines, n.name);
-        sky_buf_printf(lines,
-                       ",%d,%d,%d,%d,%d,%d,%s,%d,%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64
-                       ",%d,%d,%d,",
-                       n.shape.c_in, n.shape.c_out, n.shape.h, n.shape.w, n.shape.window.kernel_h,
-                       n.shape.window.stride_h, sky_he_packing_name(m.layer.plan->packing),
-                       m.layer.plan->split, sky_he_rotations(&m.layer.before), sky_he_rotations(c),
-                       sum(c->rotations_hoisted), sum(c->products), c->ciphertexts_in,
-                       c->ciphertexts_out, c->steps);
-        const double values[] = {x.model_s, x.real_s, x.error_max};
-        for (int k = 0; k < 3; k++) {
-            if (!isnan(values[k]))
-                sky_buf_f64(lines, values[k]);
-            sky_buf_putc(lines, k < 2 ? ',' : '\n');
-        }
+        else if (csv)
+            print_layer(csv, &n, &m.layer, &x);
     }
     if (m.has)
         sky_he_layer_free(&m.layer);
     return err;
 }
 
-static void put_times(const totals *t, const sky_value *p, sky_value *m)
+static void put_times(const totals *t, const he_settings *s, sky_value *m)
 {
-    if (he_choice(evaluations, p[P_EVALUATE].s) == COUNT)
+    if (s->evaluation == HE_COUNT)
         return;
-    m[M_LATENCY_MODEL] = sky_real(t->model_s);
-    m[M_LATENCY_UNPRUNED] = sky_real(t->unpruned_s);
+    m[M_SHARED + HE_M_LATENCY_MODEL] = sky_real(t->model_s);
+    m[M_SHARED + HE_M_LATENCY_UNPRUNED] = sky_real(t->unpruned_s);
     if (t->layers_run == 0)
         return;
-    m[M_LATENCY] = sky_real(t->real_s);
+    m[M_SHARED + HE_M_LATENCY] = sky_real(t->real_s);
+    m[M_SHARED + HE_M_ERROR_MAX] = sky_real(t->error_max);
     m[M_MODEL_OVER_REAL] = sky_real(t->model_of_real_s / t->real_s);
-    m[M_ERROR_MAX] = sky_real(t->error_max);
+    m[M_MODEL_WORST] = sky_real(t->model_worst);
 }
 
 static sky_err put(const totals *t, const sky_value *p, sky_value *m, sky_error *e)
 {
-    const sky_he_params he = params_of(p);
+    const he_settings s = he_settings_of(p + P_SHARED);
     const sky_he_ctx *ctx;
-    sky_err err = sky_he_shared_context(&ctx, &he, e);
+    sky_err err = sky_he_shared_context(&ctx, &s.params, e);
     if (err != SKY_OK)
         return err;
     sky_he_conv_counts keys = {0};
-    for (int32_t s = 0; s < 1 << (p[P_LOG_N].i - 1); s++) {
-        if (t->step[s] > 0) {
-            keys.steps++;
-            keys.steps_at[t->step[s] - 1]++;
-        }
+    for (int32_t step = 0; step < s.layer.conv.slots; step++) {
+        if (t->step[step] > 0)
+            keys.steps_at[t->step[step] - 1]++;
     }
-    const bool hoists = he_choice(sky_he_hoisting_names, p[P_HOISTING].s) != SKY_HE_HOISTING_NONE;
-    const int64_t hoisted = hoists ? sum(t->counts.rotations_hoisted) : 0;
-    m[M_ROTATIONS] = sky_int(sky_he_rotations(&t->counts));
-    m[M_ROTATIONS_FULL] = sky_int(sky_he_rotations(&t->counts) - hoisted);
-    m[M_ROTATIONS_HOISTED] = sky_int(hoisted);
-    m[M_ROTATIONS_UNPRUNED] = sky_int(sky_he_rotations(&t->before));
-    m[M_PRODUCTS] = sky_int(sum(t->counts.products));
+    he_put_counts(&s, &t->counts, &t->before, &keys, t->memory_bytes, m + M_SHARED);
+    m[M_SHARED + HE_M_ENERGY_KEPT] =
+        sky_real(t->layers > 0 ? t->energy_kept / (double)t->layers : 1);
+    m[M_SHARED + HE_M_SECURITY_BITS] = sky_int(sky_he_ctx_info(ctx).security_bits);
     m[M_CIPHERTEXTS] = sky_int(t->counts.ciphertexts_in + t->counts.ciphertexts_out);
-    m[M_GALOIS_KEYS] = sky_int(keys.steps);
-    m[M_KEY_BYTES] = sky_int((int64_t)sky_he_layer_key_bytes(&keys, &he));
-    m[M_MEMORY_BYTES] = sky_int((int64_t)t->memory_bytes);
     m[M_LAYERS] = sky_int(t->layers);
-    m[M_ENERGY_KEPT] = sky_real(t->layers > 0 ? t->energy_kept / (double)t->layers : 1);
-    m[M_SECURITY_BITS] = sky_int(sky_he_ctx_info(ctx).security_bits);
-    m[M_REAL_LAYERS] = sky_int(t->layers_run);
-    put_times(t, p, m);
+    m[M_LAYERS_RUN] = sky_int(t->layers_run);
+    m[M_LAYERS_COMPOSED] = sky_int(t->layers_composed);
+    put_times(t, &s, m);
     return SKY_OK;
 }
 
 static sky_err evaluate(sky_job_ctx *ctx, const sky_value *p, sky_value *m, sky_buf *lines,
                         sky_error *e)
 {
-    totals t = {.step = calloc((size_t)1 << (p[P_LOG_N].i - 1), 1)};
+    totals t = {.step = calloc((size_t)he_settings_of(p + P_SHARED).layer.conv.slots, 1)};
     if (!t.step)
         return sky_fail(e, SKY_ENOMEM, "he_network: out of memory");
     sky_err err = walk(ctx, p, &t, lines, e);
@@ -556,9 +439,10 @@ static sky_err run(sky_job_ctx *ctx, const sky_value *p, sky_value *m, sky_error
 
 static sky_err details(sky_job_ctx *ctx, const sky_value *p, sky_buf *csv, sky_error *e)
 {
-    sky_buf_puts(csv, "layer,channels_in,channels_out,height,width,kernel,stride,packing,split,"
-                      "rotations_unpruned,rotations,rotations_hoisted,products,ciphertexts_in,"
-                      "ciphertexts_out,galois_keys,latency_model_s,latency_s,error_max\n");
+    sky_buf_puts(csv,
+                 "layer,channels_in,channels_out,height,width,kernel,stride,packing,split,"
+                 "composed,rotations_unpruned,rotations,rotations_hoisted,products,ciphertexts_in,"
+                 "ciphertexts_out,galois_keys,latency_model_s,latency_s,error_max\n");
     sky_err err = evaluate(ctx, p, NULL, csv, e);
     if (err == SKY_OK && !sky_buf_ok(csv))
         err = sky_fail(e, SKY_ENOMEM, "he_network: out of memory");
@@ -568,15 +452,14 @@ static sky_err details(sky_job_ctx *ctx, const sky_value *p, sky_buf *csv, sky_e
 static uint64_t bytes_needed(const sky_value *p)
 {
     enum { BASE = 512 << 20 };
-    return he_choice(evaluations, p[P_EVALUATE].s) == REAL
-               ? (UINT64_C(3) << 30) + ((uint64_t)p[P_CACHE_MIB].i << 20)
-               : BASE;
+    const he_settings s = he_settings_of(p + P_SHARED);
+    return BASE + (s.evaluation == HE_REAL ? s.layer.memory_bytes_max + s.cache_bytes : 0);
 }
 
 const sky_job sky__job_he_network = {
     .abi = SKY_JOB_ABI,
     .d = {.name = "he_network",
-          .version = "1",
+          .version = "2",
           .summary =
               "A whole network on encrypted images: packings, pruning, modelled and real time",
           .source = "Jeon, Erez, Orshansky: Artemis, arXiv 2310.01664 (2023)",

@@ -13,8 +13,10 @@ typedef struct runner {
     const sky_he_ops *ops;
     sky_error *e;
     sky__he_usage use;
-    int32_t row0, work, pool; /* registers */
+    int32_t row0, work, tree, pool; /* registers */
 } runner;
+
+enum { TREE_MAX = 17 }; /* levels of a binary tree of up to SKY_HE_SLOTS_MAX steps */
 
 #define TRY(call)                                                                                  \
     do {                                                                                           \
@@ -104,6 +106,42 @@ static sky_err finish_giant(const runner *r, int32_t row, int32_t acc, int32_t g
     return add(r, row, r->work + 1);
 }
 
+static bool any_used(const uint8_t *used, int32_t from, int32_t to)
+{
+    for (int32_t k = from; k < to; k++) {
+        if (used[k])
+            return true;
+    }
+    return false;
+}
+
+/* acc += Rot(src, giant step w); src is empty afterwards. */
+static sky_err fold_giant(const runner *r, int32_t acc, int32_t src, int32_t w)
+{
+    TRY(rotate(r, r->work + 1, src, sky_he_giant_step(r->plan, w)));
+    TRY(drop(r, src));
+    return add(r, acc, r->work + 1);
+}
+
+/* acc = sum over giants g0 <= g < g0 + width of Rot(sum_of_giant(g), g - g0): halves, the upper one rotated by
+ * their distance. width: a power of two; used: a byte for each giant. */
+static sky_err tree_of_giants(const runner *r, int32_t acc, sky_he_term t, int32_t g0,
+                              int32_t width, int32_t q1, const uint8_t *used)
+{
+    const int32_t end = r->use.n_giants, half = width / 2;
+    if (width == 1)
+        return used[g0] ? sum_of_giant(r, acc, t, g0, q1) : SKY_OK;
+    TRY(tree_of_giants(r, acc, t, g0, half, q1, used));
+    const int32_t upper = g0 + half, top = upper + half < end ? upper + half : end;
+    if (!any_used(used, upper, top))
+        return SKY_OK;
+    int32_t level = 0;
+    while (1 << level < half)
+        level++;
+    TRY(tree_of_giants(r, r->tree + level, t, upper, half, q1, used));
+    return fold_giant(r, acc, r->tree + level, half);
+}
+
 static sky_err giants_outside(const runner *r)
 {
     const sky_he_conv_plan *p = r->plan;
@@ -113,6 +151,13 @@ static sky_err giants_outside(const runner *r)
     const uint8_t *giant = r->use.giant;
     for (int32_t row = 0; row < p->n_rows; row++) {
         for (int32_t block = 0; block < blocks; block++) {
+            if (p->composes) {
+                TRY(tree_of_giants(r, r->row0 + row, (sky_he_term){.row = row, .in = block}, 0,
+                                   sky__he_pow2_ceil(r->use.n_giants),
+                                   p->rotates_blocks ? block + 1 : p->n_in, giant));
+                giant += r->use.n_giants;
+                continue;
+            }
             for (int32_t g = 0; g < r->use.n_giants; g++) {
                 if (!*giant++)
                     continue;
@@ -181,13 +226,74 @@ static sky_err use_input(const runner *r, int32_t q)
     return hoisted ? r->ops->unhoist(r->ops->self, q, r->e) : SKY_OK;
 }
 
+/* Every tap of src, which is input q moved by j diagonals. */
+static sky_err use_taps(const runner *r, int32_t src, int32_t q, int32_t j)
+{
+    const sky_he_conv_plan *p = r->plan;
+    bool hoisted = false;
+    for (int32_t tap = 0; tap < p->n_taps; tap++) {
+        if (!baby_is_used(r, q, j, tap))
+            continue;
+        const int32_t step = sky_he_baby_step(p, 0, tap);
+        const sky_he_term t = {.in = q, .diagonal = j, .tap = tap};
+        if (step == 0) {
+            TRY(spread_baby(r, src, t));
+            continue;
+        }
+        if (!hoisted)
+            TRY(r->ops->hoist(r->ops->self, src, r->e));
+        hoisted = true;
+        TRY(r->ops->rotate(r->ops->self, r->work, src, step, SKY_HE_ROTATE_HOISTED, r->e));
+        TRY(spread_baby(r, r->work, t));
+        TRY(drop(r, r->work));
+    }
+    return hoisted ? r->ops->unhoist(r->ops->self, src, r->e) : SKY_OK;
+}
+
+/* src is input q moved by j < w diagonals: its taps, then what is w, 2 w, 4 w ... further. */
+static sky_err tree_of_babies(const runner *r, int32_t src, int32_t q, int32_t j, int32_t w,
+                              int32_t level)
+{
+    const sky_he_conv_plan *p = r->plan;
+    TRY(use_taps(r, src, q, j));
+    for (; j + w < p->split; w *= 2) {
+        bool any = false;
+        for (int32_t k = j + w; k < p->split && !any; k += 2 * w)
+            any = any_used(r->use.baby + ((int64_t)q * p->split + k) * p->n_taps, 0, p->n_taps);
+        if (!any)
+            continue;
+        TRY(rotate(r, r->tree + level, src, (int32_t)((int64_t)w * p->unit) & (p->slots - 1)));
+        TRY(tree_of_babies(r, r->tree + level, q, j + w, 2 * w, level + 1));
+        TRY(drop(r, r->tree + level));
+    }
+    return SKY_OK;
+}
+
+/* Pairs of sums, then pairs of pairs. */
+static sky_err fold_sums(const runner *r, int32_t row)
+{
+    const int32_t n = r->use.n_giants;
+    uint8_t *used = r->use.giant + (int64_t)row * n;
+    for (int32_t w = 1; w < n; w *= 2) {
+        for (int32_t g = 0; g + w < n; g += 2 * w) {
+            if (used[g + w])
+                TRY(fold_giant(r, sum_register(r, row, g), sum_register(r, row, g + w), w));
+            used[g] |= used[g + w];
+            used[g + w] = 0;
+        }
+    }
+    return SKY_OK;
+}
+
 static sky_err babies_outside(const runner *r)
 {
     const sky_he_conv_plan *p = r->plan;
     for (int32_t q = 0; q < p->n_in; q++)
-        TRY(use_input(r, q));
+        TRY(p->composes ? tree_of_babies(r, q, q, 0, 1, 0) : use_input(r, q));
     for (int32_t row = 0; row < p->n_rows; row++) {
-        for (int32_t g = 0; g < r->use.n_giants; g++) {
+        if (p->composes)
+            TRY(fold_sums(r, row));
+        for (int32_t g = 0; g < r->use.n_giants && !p->composes; g++) {
             if (r->use.giant[(int64_t)row * r->use.n_giants + g])
                 TRY(finish_giant(r, r->row0 + row, sum_register(r, row, g), g));
         }
@@ -272,7 +378,9 @@ static sky_err play(const runner *r)
 {
     const sky_he_conv_plan *p = r->plan;
     /* Sums of blocks are rotated each on its own: nothing but giants outside fits them. */
-    const bool keep_babies = p->rotates_blocks || r->use.n_baby_used <= r->use.n_giant_used;
+    bool keep_babies = p->rotates_blocks || r->use.n_baby_used <= r->use.n_giant_used;
+    if (p->composes) /* babies one after another, or giants one after another: one of them is a tree */
+        keep_babies = p->split == 1;
     TRY(keep_babies ? giants_outside(r) : babies_outside(r));
     for (int32_t row = 0; row < p->n_rows; row++) {
         if (!row_is_used(r, row))
@@ -288,7 +396,7 @@ int32_t sky_he_conv_registers(const sky_he_conv_plan *p)
 {
     const int64_t babies = (int64_t)p->n_in * p->split * p->n_taps;
     const int64_t sums = (int64_t)p->n_rows * sky__he_ceil_div(p->n_diagonals, p->split);
-    return (int32_t)(p->n_in + p->out.ciphertexts + p->n_rows + 2 +
+    return (int32_t)(p->n_in + p->out.ciphertexts + p->n_rows + 2 + TREE_MAX +
                      (babies > sums ? babies : sums));
 }
 
@@ -298,7 +406,8 @@ sky_err sky_he_conv_run(const sky_he_conv_plan *plan, const sky_he_ops *ops, sky
     runner r = {.plan = plan, .ops = ops, .e = e};
     r.row0 = plan->n_in + (plan->selects ? plan->out.ciphertexts : 0);
     r.work = plan->n_in + plan->out.ciphertexts + plan->n_rows;
-    r.pool = r.work + 2;
+    r.tree = r.work + 2;
+    r.pool = r.tree + TREE_MAX;
     if (sky__he_usage_of(plan, plan->split, &r.use) != SKY_OK)
         return sky_fail(e, SKY_ENOMEM, "he: out of memory");
     sky_err err = play(&r);

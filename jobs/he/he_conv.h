@@ -35,7 +35,7 @@ enum {
     SKY_HE_SLOTS_MAX = 1 << 16,
     SKY_HE_FOLDS_MAX = 16,
     SKY_HE_DEPTH_MAX = 2, /* products one after another: `multiplexed` has two */
-    SKY_HE_DOT_MAX = 16,  /* products into one sum that are reduced together */
+    SKY_HE_DOT_MAX = 8,   /* products into one sum that are reduced together */
 };
 /* Terms of one plan: a byte each. 512 x 512 channels, one a ciphertext, 3 x 3 taps are 2.4 million. */
 #define SKY_HE_TERMS_MAX (INT64_C(1) << 26)
@@ -79,8 +79,10 @@ typedef struct sky_he_conv_options {
     int32_t split;       /* b above, for hybrid, toeplitz and halevi_shoup; 0: the power of two that
                           * makes rotations_full + hoisted_cost * rotations_hoisted least */
     double hoisted_cost; /* of a hoisted rotation, a full one being 1; 0: 1 */
-    int32_t gap; /* of the input, for multiplexed and toeplitz: pixels are that far apart, and
+    int32_t gap;   /* of the input, for multiplexed and toeplitz: pixels are that far apart, and
                           * gap^2 channels share the places between; a power of two; 0: 1 */
+    bool composes; /* rotations by channels and giant steps are made of steps by powers of two:
+                          * as many rotations, each a key switch after another; far fewer keys */
     const uint8_t
         *keep; /* a byte for each weight, 0: pruned; NULL: all kept. Borrowed by create. */
 } sky_he_conv_options;
@@ -133,6 +135,7 @@ struct sky_he_conv_plan {
     int32_t *tap_step;   /* [n_taps] slots, may be negative */
     uint8_t *present;    /* [n_rows][n_in][n_diagonals][n_taps]: the term has a kept weight */
     bool rotates_blocks; /* giants of each (p, q) on their own */
+    bool composes;       /* see sky_he_conv_options */
 
     int32_t n_folds; /* sums within each row, after its rescale */
     sky_he_fold fold[SKY_HE_FOLDS_MAX];
@@ -189,7 +192,8 @@ typedef enum sky_he_rotation {
  * output that stays empty is zero. */
 typedef struct sky_he_ops {
     void *self;
-    /* Prepares many rotations of src (the digits of its second polynomial); unhoist ends that. */
+    /* Prepares many rotations of src (the digits of its second polynomial), one src at a time; unhoist ends
+     * that. */
     sky_err (*hoist)(void *self, int32_t src, sky_error *e);
     sky_err (*unhoist)(void *self, int32_t src, sky_error *e);
     /* dst = Rot(src, step), 0 < step < slots; dst is empty and another register. */

@@ -3,12 +3,13 @@
  * Products into one sum are collected and done by one sky_he_dot_plain(). With double hoisting, rotated
  * inputs and sums of products are extended ciphertexts; a giant step is then sky_he_rotate_fold() into its
  * row: rotate() only notes it, add() does it. */
-#include "jobs/he/he_conv_ckks.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#include "jobs/he/he_conv_ckks_internal.h"
 
 const char *const sky_he_hoisting_names[SKY_HE_HOISTINGS + 1] = {
     [SKY_HE_HOISTING_NONE] = "none",
@@ -16,52 +17,11 @@ const char *const sky_he_hoisting_names[SKY_HE_HOISTINGS + 1] = {
     [SKY_HE_HOISTING_DOUBLE] = "double",
 };
 
-typedef struct ct_register {
-    sky_he_ct *ct; /* NULL: empty */
-    int32_t
-        fold_step; /* not 0: an extended ciphertext that is still to be rotated, when it is added */
-} ct_register;
-
-struct sky_he_conv_session {
-    const sky_he_ctx *ctx;
-    const sky_he_conv_plan *plan;
-    const double *weights;
-    sky_he_conv_ckks_options o;
-    uint32_t level; /* of the inputs */
-
-    sky_he_secret *secret;
-    sky_he_public *public_key;
-    sky_he_keys *keys[SKY_HE_DEPTH_MAX + 1]; /* of rotations first needed after k rescales */
-    uint8_t *keys_of;                        /* [slots] which of them has a step */
-    sky_he_eval *ev;
-    sky_he_hoist *hoist;
-
-    ct_register *reg;
-    int32_t registers;
-    sky_he_ct **raised; /* [n_in] inputs in extended form */
-    sky_he_ct **spare;  /* ciphertexts that nobody uses now */
-    int32_t n_spare, cap_spare;
-
-    sky_he_pt **cache; /* [factors] or NULL */
-    int64_t n_cached;
-    double *slots;
-    double encode_s;
-
-    /* products that wait to be added to reg[acc] */
-    int32_t acc, n_pending;
-    const sky_he_ct *source[SKY_HE_DOT_MAX];
-    const sky_he_pt *factor[SKY_HE_DOT_MAX];
-    sky_he_pt *encoded[SKY_HE_DOT_MAX]; /* room for factors that are not kept */
+const char *const sky_he_part_names[SKY_HE_PARTS + 1] = {
+    [SKY_HE_PART_HOIST] = "hoist",   [SKY_HE_PART_HOISTED] = "hoisted",
+    [SKY_HE_PART_FULL] = "full",     [SKY_HE_PART_PRODUCTS] = "products",
+    [SKY_HE_PART_ENCODE] = "encode", [SKY_HE_PART_REST] = "rest",
 };
-
-typedef sky_he_conv_session session;
-
-#define TRY(call)                                                                                  \
-    do {                                                                                           \
-        sky_err err_ = (call);                                                                     \
-        if (err_ != SKY_OK)                                                                        \
-            return err_;                                                                           \
-    } while (0)
 
 double sky_he_cpu_seconds(void)
 {
@@ -75,12 +35,54 @@ static sky_err no_memory(sky_error *e)
     return sky_fail(e, SKY_ENOMEM, "he: out of memory");
 }
 
-/* --- ciphertexts --- */
+/* --- the stopwatch --- */
 
-static bool is_double(const session *s)
+static sky_err remember(session *s, sky_he_part part, double took, sky_error *e)
 {
-    return s->o.hoisting == SKY_HE_HOISTING_DOUBLE;
+    if (s->op == s->cap_floors) {
+        const size_t cap = s->cap_floors > 0 ? 2 * s->cap_floors : 1024;
+        op_floor *floor = realloc(s->floor, cap * sizeof *floor);
+        if (!floor)
+            return no_memory(e);
+        s->floor = floor;
+        s->cap_floors = cap;
+    }
+    op_floor *f = &s->floor[s->op++];
+    if (s->op > s->n_floors) {
+        *f = (op_floor){took, part};
+        s->n_floors = s->op;
+    } else if (took < f->s) {
+        f->s = took;
+    }
+    return SKY_OK;
 }
+
+static void start(session *s)
+{
+    s->since = sky_he_cpu_seconds();
+}
+
+/* Ends an operation whose result is err, and hands that on. */
+static sky_err stop(session *s, sky_he_part part, sky_err err, sky_error *e)
+{
+    const double took = sky_he_cpu_seconds() - s->since;
+    s->part_s[part] += took;
+    if (err == SKY_OK && s->o.floors)
+        err = remember(s, part, took, e);
+    return err;
+}
+
+sky_he_conv_times sky_he_conv_session_floor(const session *s)
+{
+    sky_he_conv_times t = {0};
+    for (size_t k = 0; k < s->n_floors; k++) {
+        t.part_s[s->floor[k].part] += s->floor[k].s;
+        t.total_s += s->floor[k].s;
+    }
+    return t;
+}
+
+/* --- ciphertexts --- */
 
 static sky_err take(session *s, sky_he_ct **out, sky_error *e)
 {
@@ -88,11 +90,11 @@ static sky_err take(session *s, sky_he_ct **out, sky_error *e)
         *out = s->spare[--s->n_spare];
         return SKY_OK;
     }
-    return sky_he_ct_new(out, s->ctx, (sky_he_shape){.level = s->level, .extended = is_double(s)},
-                         e);
+    return sky_he_ct_new(out, s->ctx,
+                         (sky_he_shape){.level = s->level, .extended = sky__he_is_double(s)}, e);
 }
 
-static void give(session *s, sky_he_ct **ct)
+void sky__he_session_give(session *s, sky_he_ct **ct)
 {
     if (!*ct)
         return;
@@ -112,10 +114,10 @@ static bool is_extended(const sky_he_ct *ct)
 
 static bool wants_extended(const session *s, const sky_he_factor *f)
 {
-    return is_double(s) && !f->select;
+    return sky__he_is_double(s) && !f->select;
 }
 
-static sky_err encode(session *s, sky_he_pt *out, const sky_he_factor *f, sky_error *e)
+sky_err sky__he_session_encode(session *s, sky_he_pt *out, const sky_he_factor *f, sky_error *e)
 {
     const uint32_t level = s->level - (f->select ? 1 : 0);
     sky_he_factor_values(f, s->weights, s->slots);
@@ -131,11 +133,10 @@ static sky_err factor(session *s, const sky_he_factor *f, const sky_he_pt **out,
         *out = s->cache[f->id];
         return SKY_OK;
     }
-    const double start = sky_he_cpu_seconds();
-    sky_err err = encode(s, s->encoded[s->n_pending], f, e);
-    s->encode_s += sky_he_cpu_seconds() - start;
+    start(s);
     *out = s->encoded[s->n_pending];
-    return err;
+    return stop(s, SKY_HE_PART_ENCODE, sky__he_session_encode(s, s->encoded[s->n_pending], f, e),
+                e);
 }
 
 /* --- the operations --- */
@@ -146,17 +147,18 @@ static sky_err flush(session *s, sky_error *e)
         return SKY_OK;
     sky_he_ct *sum = NULL;
     TRY(take(s, &sum, e));
+    start(s);
     sky_err err = sky_he_dot_plain(s->ev, sum, s->source, s->factor, (size_t)s->n_pending, e);
     s->n_pending = 0;
     sky_he_ct **acc = &s->reg[s->acc].ct;
     if (err == SKY_OK && !*acc) {
         *acc = sum;
-        return SKY_OK;
-    }
-    if (err == SKY_OK)
+        sum = NULL;
+    } else if (err == SKY_OK) {
         err = sky_he_add(s->ev, *acc, *acc, sum, e);
-    give(s, &sum);
-    return err;
+    }
+    sky__he_session_give(s, &sum);
+    return stop(s, SKY_HE_PART_PRODUCTS, err, e);
 }
 
 static sky_err hoist(void *self, int32_t src, sky_error *e)
@@ -165,14 +167,15 @@ static sky_err hoist(void *self, int32_t src, sky_error *e)
     TRY(flush(s, e));
     if (s->o.hoisting == SKY_HE_HOISTING_NONE)
         return SKY_OK;
-    return sky_he_hoist_set(s->ev, s->hoist, s->reg[src].ct, e);
+    start(s);
+    return stop(s, SKY_HE_PART_HOIST, sky_he_hoist_set(s->ev, s->hoist, s->reg[src].ct, e), e);
 }
 
 static sky_err unhoist(void *self, int32_t src, sky_error *e)
 {
     session *s = self;
     TRY(flush(s, e));
-    give(s, &s->raised[src]);
+    sky__he_session_give(s, &s->raised[src]);
     return SKY_OK;
 }
 
@@ -190,19 +193,24 @@ static sky_err rotate(void *self, int32_t dst, int32_t src, int32_t step, sky_he
         return SKY_OK;
     }
     TRY(take(s, &to->ct, e));
+    start(s);
+    sky_err err;
     if (kind == SKY_HE_ROTATE_FULL || s->o.hoisting == SKY_HE_HOISTING_NONE)
-        return sky_he_rotate(s->ev, to->ct, from->ct, step, e);
-    return is_double(s) ? sky_he_rotate_lazy(s->ev, to->ct, s->hoist, step, e)
-                        : sky_he_rotate_hoisted(s->ev, to->ct, s->hoist, step, e);
+        err = sky_he_rotate(s->ev, to->ct, from->ct, step, e);
+    else if (sky__he_is_double(s))
+        err = sky_he_rotate_lazy(s->ev, to->ct, s->hoist, step, e);
+    else
+        err = sky_he_rotate_hoisted(s->ev, to->ct, s->hoist, step, e);
+    return stop(s, kind == SKY_HE_ROTATE_FULL ? SKY_HE_PART_FULL : SKY_HE_PART_HOISTED, err, e);
 }
 
 /* An input itself as one of the factors of extended products. */
 static sky_err raise_input(session *s, int32_t q, const sky_he_ct **out, sky_error *e)
 {
-    assert(q < s->plan->n_in);
     if (!s->raised[q]) {
         TRY(take(s, &s->raised[q], e));
-        TRY(sky_he_mod_up(s->ev, s->raised[q], s->reg[q].ct, e));
+        start(s);
+        TRY(stop(s, SKY_HE_PART_REST, sky_he_mod_up(s->ev, s->raised[q], s->reg[q].ct, e), e));
     }
     *out = s->raised[q];
     return SKY_OK;
@@ -226,12 +234,17 @@ static sky_err multiply_add(void *self, int32_t acc, int32_t src, const sky_he_f
 
 static sky_err fold(session *s, ct_register *acc, ct_register *from, sky_error *e)
 {
-    if (!acc->ct) { /* nothing there yet: a zero of the same form */
+    sky_err err = SKY_OK;
+    const bool is_first = !acc->ct;
+    if (is_first)
         TRY(take(s, &acc->ct, e));
-        TRY(sky_he_sub(s->ev, acc->ct, from->ct, from->ct, e));
-    }
+    start(s);
+    if (is_first) /* nothing there yet: a zero of the same form */
+        err = sky_he_sub(s->ev, acc->ct, from->ct, from->ct, e);
     sky_he_eval_set_keys(s->ev, s->keys[s->keys_of[from->fold_step]]);
-    return sky_he_rotate_fold(s->ev, acc->ct, from->ct, from->fold_step, e);
+    if (err == SKY_OK)
+        err = sky_he_rotate_fold(s->ev, acc->ct, from->ct, from->fold_step, e);
+    return stop(s, SKY_HE_PART_FULL, err, e);
 }
 
 static sky_err add(void *self, int32_t acc, int32_t src, sky_error *e)
@@ -247,9 +260,10 @@ static sky_err add(void *self, int32_t acc, int32_t src, sky_error *e)
         to->ct = from->ct;
         from->ct = NULL;
     } else {
-        TRY(sky_he_add(s->ev, to->ct, to->ct, from->ct, e));
+        start(s);
+        TRY(stop(s, SKY_HE_PART_REST, sky_he_add(s->ev, to->ct, to->ct, from->ct, e), e));
     }
-    give(s, &from->ct);
+    sky__he_session_give(s, &from->ct);
     return SKY_OK;
 }
 
@@ -258,7 +272,8 @@ static sky_err copy(void *self, int32_t dst, int32_t src, sky_error *e)
     session *s = self;
     TRY(flush(s, e));
     TRY(take(s, &s->reg[dst].ct, e));
-    return sky_he_copy(s->ev, s->reg[dst].ct, s->reg[src].ct, e);
+    start(s);
+    return stop(s, SKY_HE_PART_REST, sky_he_copy(s->ev, s->reg[dst].ct, s->reg[src].ct, e), e);
 }
 
 static sky_err rescale(void *self, int32_t reg, sky_error *e)
@@ -266,177 +281,19 @@ static sky_err rescale(void *self, int32_t reg, sky_error *e)
     session *s = self;
     TRY(flush(s, e));
     sky_he_ct *ct = s->reg[reg].ct;
-    return is_extended(ct) ? sky_he_mod_down_rescale(s->ev, ct, ct, e)
-                           : sky_he_rescale(s->ev, ct, ct, e);
+    start(s);
+    const sky_err err = is_extended(ct) ? sky_he_mod_down_rescale(s->ev, ct, ct, e)
+                                        : sky_he_rescale(s->ev, ct, ct, e);
+    return stop(s, SKY_HE_PART_REST, err, e);
 }
 
 static sky_err drop(void *self, int32_t reg, sky_error *e)
 {
     session *s = self;
     TRY(flush(s, e));
-    give(s, &s->reg[reg].ct);
+    sky__he_session_give(s, &s->reg[reg].ct);
+    sky__he_session_give(s, &s->raised[reg]);
     return SKY_OK;
-}
-
-/* --- a session --- */
-
-void sky_he_conv_session_free(session *s)
-{
-    if (!s)
-        return;
-    for (int32_t k = 0; s->reg && k < s->registers; k++)
-        sky_he_ct_free(s->reg[k].ct);
-    for (int32_t k = 0; s->raised && k < s->plan->n_in; k++)
-        sky_he_ct_free(s->raised[k]);
-    for (int32_t k = 0; k < s->n_spare; k++)
-        sky_he_ct_free(s->spare[k]);
-    for (int64_t k = 0; s->cache && k < sky_he_conv_factors(s->plan); k++)
-        sky_he_pt_free(s->cache[k]);
-    for (int k = 0; k < SKY_HE_DOT_MAX; k++)
-        sky_he_pt_free(s->encoded[k]);
-    for (int k = 0; k <= SKY_HE_DEPTH_MAX; k++)
-        sky_he_keys_free(s->keys[k]);
-    sky_he_hoist_free(s->hoist);
-    sky_he_eval_free(s->ev);
-    sky_he_public_free(s->public_key);
-    sky_he_secret_free(s->secret);
-    free(s->reg);
-    free(s->raised);
-    free(s->spare);
-    free(s->cache);
-    free(s->keys_of);
-    free(s->slots);
-    free(s);
-}
-
-static sky_err make_keys(session *s, sky_error *e)
-{
-    const sky_he_conv_plan *p = s->plan;
-    int32_t *steps = malloc((size_t)p->slots * sizeof *steps);
-    int32_t *chosen = malloc((size_t)p->slots * sizeof *chosen);
-    uint8_t *after = malloc((size_t)p->slots);
-    sky_err err = steps && chosen && after ? SKY_OK : no_memory(e);
-    const int32_t n = err == SKY_OK ? sky_he_conv_steps(p, steps, after) : 0;
-    if (n < 0)
-        err = no_memory(e);
-    for (uint32_t k = 0; k <= SKY_HE_DEPTH_MAX && err == SKY_OK; k++) {
-        size_t m = 0;
-        for (int32_t i = 0; i < n; i++) {
-            if (after[i] != k)
-                continue;
-            s->keys_of[steps[i]] = (uint8_t)k;
-            chosen[m++] = steps[i];
-        }
-        const sky_he_keys_options o = {.level = s->level - k, .steps = chosen, .n_steps = m};
-        if (m > 0)
-            err = sky_he_keys_new(&s->keys[k], s->secret, &o, e);
-    }
-    free(steps);
-    free(chosen);
-    free(after);
-    return err;
-}
-
-static sky_err make_room(session *s, sky_error *e)
-{
-    const sky_he_conv_plan *p = s->plan;
-    s->registers = sky_he_conv_registers(p);
-    s->cap_spare = s->registers + p->n_in;
-    s->reg = calloc((size_t)s->registers, sizeof *s->reg);
-    s->raised = calloc((size_t)p->n_in, sizeof *s->raised);
-    s->spare = calloc((size_t)s->cap_spare, sizeof *s->spare);
-    s->keys_of = calloc((size_t)p->slots, 1);
-    s->slots = calloc((size_t)p->slots, sizeof *s->slots);
-    if (!s->reg || !s->raised || !s->spare || !s->keys_of || !s->slots)
-        return no_memory(e);
-    const sky_he_shape shape = {.level = s->level, .extended = is_double(s)};
-    for (int k = 0; k < SKY_HE_DOT_MAX; k++)
-        TRY(sky_he_pt_new(&s->encoded[k], s->ctx, shape, e));
-    TRY(sky_he_secret_new(&s->secret, s->ctx, e));
-    TRY(sky_he_public_new(&s->public_key, s->secret, e));
-    TRY(sky_he_eval_new(&s->ev, s->ctx, e));
-    return sky_he_hoist_new(&s->hoist, s->ctx, s->level, e);
-}
-
-/* Encodes factors ahead, in the order of their numbers, while there is room. */
-static sky_err fill_cache(session *s, sky_error *e)
-{
-    const sky_he_conv_plan *p = s->plan;
-    const size_t each = sky_he_pt_bytes(s->ctx, s->level, is_double(s));
-    if (s->o.cache_bytes < each)
-        return SKY_OK;
-    s->cache = calloc((size_t)sky_he_conv_factors(p), sizeof *s->cache);
-    if (!s->cache)
-        return no_memory(e);
-    const int64_t most = (int64_t)(s->o.cache_bytes / each);
-    const sky_he_shape shape = {.level = s->level, .extended = is_double(s)};
-    sky_he_factor f = {.plan = p};
-    for (; f.id < sky_he_conv_factors(p) && s->n_cached < most; f.id++) {
-        const int64_t terms = sky_he_conv_factors(p) - (p->selects ? p->shape.c_out : 0);
-        f.select = f.id >= terms;
-        f.out = (int32_t)(f.select ? f.id - terms : 0);
-        if (f.select ? !p->kept_out[f.out] : !p->present[f.id])
-            continue;
-        f.term.tap = (int32_t)(f.id % p->n_taps);
-        f.term.diagonal = (int32_t)(f.id / p->n_taps % p->n_diagonals);
-        f.term.in = (int32_t)(f.id / p->n_taps / p->n_diagonals % p->n_in);
-        f.term.row = (int32_t)(f.id / p->n_taps / p->n_diagonals / p->n_in);
-        TRY(sky_he_pt_new(&s->cache[f.id], s->ctx, shape, e));
-        TRY(encode(s, s->cache[f.id], &f, e));
-        s->n_cached++;
-    }
-    return SKY_OK;
-}
-
-sky_err sky_he_conv_session_new(session **out, const sky_he_ctx *ctx, const sky_he_conv_plan *plan,
-                                const double *weights, const sky_he_conv_ckks_options *o,
-                                sky_error *e)
-{
-    assert(out && ctx && plan && weights && o);
-    const sky_he_info info = sky_he_ctx_info(ctx);
-    if ((uint32_t)plan->slots != info.slots)
-        return sky_fail(e, SKY_EINVAL, "the plan is for %d slots, the parameters have %u",
-                        plan->slots, info.slots);
-    if (info.params.n_data <= (uint32_t)plan->depth)
-        return sky_fail(
-            e, SKY_ELIMIT,
-            "level exhausted: packing %s multiplies %d times in a row and needs %d data "
-            "primes; there are %u",
-            sky_he_packing_name(plan->packing), plan->depth, plan->depth + 1, info.params.n_data);
-    session *s = calloc(1, sizeof *s);
-    if (!s)
-        return no_memory(e);
-    *s = (session){.ctx = ctx, .plan = plan, .weights = weights, .o = *o};
-    s->level = info.params.n_data;
-    sky_err err = make_room(s, e);
-    if (err == SKY_OK)
-        err = make_keys(s, e);
-    if (err == SKY_OK)
-        err = fill_cache(s, e);
-    if (err == SKY_OK) {
-        *out = s;
-        s = NULL;
-    }
-    sky_he_conv_session_free(s);
-    return err;
-}
-
-uint64_t sky_he_conv_session_key_bytes(const session *s)
-{
-    uint64_t bytes = 0;
-    for (int k = 0; k <= SKY_HE_DEPTH_MAX; k++)
-        bytes += s->keys[k] ? sky_he_keys_bytes(s->keys[k]) : 0;
-    return bytes;
-}
-
-int64_t sky_he_conv_session_cached(const session *s)
-{
-    return s->n_cached;
-}
-
-sky_he_counts sky_he_conv_session_counts(const session *s)
-{
-    return sky_he_eval_counts(s->ev);
 }
 
 /* --- a run --- */
@@ -489,29 +346,29 @@ sky_err sky_he_conv_session_run(session *s, const double *x, double *y, sky_he_c
 {
     assert(s && x && y);
     sky_he_conv_times t = {0};
-    double start = sky_he_cpu_seconds();
+    double began = sky_he_cpu_seconds();
     sky_err err = encrypt(s, x, e);
-    t.encrypt_s = sky_he_cpu_seconds() - start;
+    t.encrypt_s = sky_he_cpu_seconds() - began;
     s->n_pending = 0;
-    s->encode_s = 0;
+    s->op = 0;
+    memset(s->part_s, 0, sizeof s->part_s);
     sky_he_eval_reset_counts(s->ev);
     if (err == SKY_OK) {
-        start = sky_he_cpu_seconds();
+        began = sky_he_cpu_seconds();
         err = play(s, e);
-        t.total_s = sky_he_cpu_seconds() - start;
-        t.encode_s = s->encode_s;
+        t.total_s = sky_he_cpu_seconds() - began;
+        memcpy(t.part_s, s->part_s, sizeof t.part_s);
     }
     if (err == SKY_OK) {
-        start = sky_he_cpu_seconds();
+        began = sky_he_cpu_seconds();
         err = decrypt(s, y, e);
-        t.decrypt_s = sky_he_cpu_seconds() - start;
+        t.decrypt_s = sky_he_cpu_seconds() - began;
     }
     for (int32_t k = 0; k < s->registers; k++) {
-        give(s, &s->reg[k].ct);
+        sky__he_session_give(s, &s->reg[k].ct);
         s->reg[k].fold_step = 0;
+        sky__he_session_give(s, &s->raised[k]);
     }
-    for (int32_t q = 0; q < s->plan->n_in; q++)
-        give(s, &s->raised[q]);
     if (err == SKY_OK && times)
         *times = t;
     return err;

@@ -19,12 +19,27 @@ extern const char *const sky_he_hoisting_names[SKY_HE_HOISTINGS + 1];
 typedef struct sky_he_conv_ckks_options {
     sky_he_hoisting hoisting;
     uint64_t cache_bytes; /* factors are encoded beforehand and kept while they fit */
+    bool floors;          /* remember the least time of each operation over all runs */
 } sky_he_conv_ckks_options;
+
+/* Where the time of a program goes. */
+typedef enum sky_he_part {
+    SKY_HE_PART_HOIST,    /* decompositions that rotations share */
+    SKY_HE_PART_HOISTED,  /* rotations that share one; without hoisting, rotations of inputs */
+    SKY_HE_PART_FULL,     /* rotations of their own: giant steps, folds */
+    SKY_HE_PART_PRODUCTS, /* with plaintext factors, and their sums */
+    SKY_HE_PART_ENCODE,   /* factors that were not kept */
+    SKY_HE_PART_REST,     /* rescales, divisions by P, other additions */
+    SKY_HE_PARTS,
+} sky_he_part;
+
+/* "hoist", "hoisted", "full", ... */
+extern const char *const sky_he_part_names[SKY_HE_PARTS + 1];
 
 /* What a run took, in seconds of this thread's processor time. */
 typedef struct sky_he_conv_times {
     double total_s;              /* the program, from encrypted inputs to encrypted outputs */
-    double encode_s;             /* of it: factors that were not kept */
+    double part_s[SKY_HE_PARTS]; /* of it */
     double encrypt_s, decrypt_s; /* beside it */
 } sky_he_conv_times;
 
@@ -41,6 +56,10 @@ void sky_he_conv_session_free(sky_he_conv_session *s);
 /* Encrypts x, plays the program, decrypts y (shapes in he_conv.h). times may be NULL. */
 sky_err sky_he_conv_session_run(sky_he_conv_session *s, const double *x, double *y,
                                 sky_he_conv_times *times, sky_error *e);
+
+/* With `floors`: the least time of each operation over the runs so far, summed. A program takes seconds and
+ * never meets a quiet machine for all of them; each of its operations does, now and then. */
+sky_he_conv_times sky_he_conv_session_floor(const sky_he_conv_session *s);
 
 uint64_t sky_he_conv_session_key_bytes(const sky_he_conv_session *s);
 /* Factors that are kept encoded. */

@@ -1,35 +1,44 @@
-/* Times of single operations, and sums of them. See he_cost.h. */
+/* Times of single operations. See he_cost.h. */
 #include "jobs/he/he_cost.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdlib.h>
 
 enum {
-    WORKING_SET = 64 << 20, /* bytes: twice the last-level cache of a usual server's core complex */
-    BATCHES = 9,
-    MEASURE_US = 30000, /* of each operation, all batches */
+    BATCHES = 5,
+    MEASURE_US = 20000, /* of each operation, all batches */
+    FAR_BYTES = 64 << 20,
 };
 
+/* Rings of operands that operations take turns through: the larger the ring, the longer ago was each used. */
 typedef struct bench {
     const sky_he_ctx *ctx;
     sky_he_cost_options o;
     uint32_t level;
     bool extended;
     sky_he_secret *secret;
-    sky_he_public *key;
+    sky_he_public *public_key;
     sky_he_keys *keys;
     sky_he_eval *ev;
     sky_he_hoist *hoist;
-    sky_he_ct **ct;   /* [n_ct] at `level`, not extended */
-    sky_he_ct **wide; /* [n_ct] extended, for double hoisting */
-    sky_he_pt **pt;   /* [n_pt] */
-    sky_he_ct *out, *sum;
+    sky_he_ct **ct; /* [room_ct] at `level`, of the form that products have here */
+    sky_he_pt **pt; /* [room_pt] */
+    sky_he_ct *in;  /* not extended */
+    sky_he_ct *out; /* of the products' form */
+    sky_he_ct *sum;
+    sky_he_ct *low; /* a rescaled one */
     sky_he_conv_plan *plan;
     double *weights, *slots;
-    int32_t n_ct, n_pt, n_keys;
-    int32_t next; /* turns through keys, ciphertexts and factors */
-    int32_t dot;  /* products of one dot */
+    int32_t room_ct, room_pt, room_keys;
+    int32_t ring_ct, ring_pt, ring_keys; /* how many of them are in use */
+    int32_t next;
+    int32_t dot; /* products of one dot */
+    bool
+        after_products; /* operations come after a long dot, which left other data in the near caches */
 } bench;
+
+typedef sky_err (*operation)(bench *b, sky_error *e);
 
 #define TRY(call)                                                                                  \
     do {                                                                                           \
@@ -42,41 +51,40 @@ typedef struct bench {
 
 static int32_t step_of(bench *b)
 {
-    b->next++;
-    return 1 + b->next % b->n_keys;
-}
-
-static sky_he_ct *ct_of(bench *b)
-{
-    return b->ct[++b->next % b->n_ct];
+    return 1 + ++b->next % b->ring_keys;
 }
 
 static sky_err do_hoist(bench *b, sky_error *e)
 {
-    return sky_he_hoist_set(b->ev, b->hoist, ct_of(b), e);
-}
-
-static sky_err do_hoisted(bench *b, sky_error *e)
-{
-    const int32_t step = step_of(b);
-    sky_he_ct *ct = b->ct[b->next % b->n_ct];
-    if (b->extended)
-        return sky_he_rotate_lazy(b->ev, b->wide[b->next % b->n_ct], b->hoist, step, e);
-    if (b->o.hoisting == SKY_HE_HOISTING_NONE)
-        return sky_he_rotate(b->ev, b->out, ct, step, e);
-    return sky_he_rotate_hoisted(b->ev, ct, b->hoist, step, e);
+    return sky_he_hoist_set(b->ev, b->hoist, b->in, e);
 }
 
 static sky_err do_full(bench *b, sky_error *e)
 {
-    const int32_t step = step_of(b);
-    return sky_he_rotate(b->ev, b->out, b->ct[b->next % b->n_ct], step, e);
+    return sky_he_rotate(b->ev, b->sum, b->in, step_of(b), e);
+}
+
+static sky_err do_hoisted(bench *b, sky_error *e)
+{
+    if (b->o.hoisting == SKY_HE_HOISTING_NONE)
+        return do_full(b, e);
+    return b->extended ? sky_he_rotate_lazy(b->ev, b->out, b->hoist, step_of(b), e)
+                       : sky_he_rotate_hoisted(b->ev, b->out, b->hoist, step_of(b), e);
 }
 
 static sky_err do_giant(bench *b, sky_error *e)
 {
-    const int32_t step = step_of(b);
-    return sky_he_rotate_fold(b->ev, b->sum, b->wide[b->next % b->n_ct], step, e);
+    return sky_he_rotate_fold(b->ev, b->ct[0], b->out, step_of(b), e);
+}
+
+static sky_err do_zero(bench *b, sky_error *e)
+{
+    return sky_he_sub(b->ev, b->sum, b->out, b->out, e);
+}
+
+static sky_err do_copy(bench *b, sky_error *e)
+{
+    return sky_he_copy(b->ev, b->sum, b->in, e);
 }
 
 static sky_err do_dot(bench *b, sky_error *e)
@@ -85,242 +93,350 @@ static sky_err do_dot(bench *b, sky_error *e)
     const sky_he_pt *f[SKY_HE_DOT_MAX];
     for (int32_t k = 0; k < b->dot; k++) {
         b->next++;
-        a[k] = b->extended ? b->wide[b->next % b->n_ct] : b->ct[b->next % b->n_ct];
-        f[k] = b->pt[b->next % b->n_pt];
+        a[k] = b->ct[b->next % b->ring_ct];
+        f[k] = b->pt[b->next % b->ring_pt];
     }
     return sky_he_dot_plain(b->ev, b->sum, a, f, (size_t)b->dot, e);
 }
 
 static sky_err do_add(bench *b, sky_error *e)
 {
-    sky_he_ct *x = ct_of(b);
-    return sky_he_add(b->ev, x, x, b->ct[(b->next + 1) % b->n_ct], e);
-}
-
-static sky_err do_add_product(bench *b, sky_error *e)
-{
-    if (!b->extended)
-        return do_add(b, e);
-    sky_he_ct *x = b->wide[++b->next % b->n_ct];
-    return sky_he_add(b->ev, x, x, b->wide[(b->next + 1) % b->n_ct], e);
+    sky_he_ct *x = b->ct[++b->next % b->ring_ct];
+    return sky_he_add(b->ev, x, x, b->out, e);
 }
 
 static sky_err do_rescale(bench *b, sky_error *e)
 {
-    return b->extended ? sky_he_mod_down_rescale(b->ev, b->out, b->sum, e)
-                       : sky_he_rescale(b->ev, b->out, b->sum, e);
+    return b->extended ? sky_he_mod_down_rescale(b->ev, b->low, b->sum, e)
+                       : sky_he_rescale(b->ev, b->low, b->sum, e);
 }
 
 static sky_err do_raise(bench *b, sky_error *e)
 {
-    return sky_he_mod_up(b->ev, b->wide[b->next % b->n_ct], ct_of(b), e);
+    return sky_he_mod_up(b->ev, b->sum, b->in, e);
 }
 
-static sky_err encode_one(bench *b, sky_he_pt *out, sky_error *e)
+static sky_err transform(bench *b, sky_he_pt *out, sky_error *e)
 {
-    b->next++;
-    const int64_t id = b->next % sky_he_conv_factors(b->plan);
-    const sky_he_factor f = {
-        .plan = b->plan,
-        .id = id,
-        .term = {.diagonal = (int32_t)(id / b->plan->n_taps % b->plan->n_diagonals),
-                 .tap = (int32_t)(id % b->plan->n_taps)}};
+    const sky_he_encode_options o = {
+        .level = b->level,
+        .scale = b->level > 1 ? (double)sky_he_ctx_prime(b->ctx, b->level - 1) : 0,
+        .extended = b->extended};
+    return sky_he_encode(b->ev, out, b->slots, NULL, (size_t)b->plan->slots, o, e);
+}
+
+static sky_err do_transform(bench *b, sky_error *e)
+{
+    return transform(b, b->pt[++b->next % b->ring_pt], e);
+}
+
+static void fill_slots(bench *b)
+{
+    const sky_he_conv_plan *p = b->plan;
+    const int64_t id = b->next % ((int64_t)p->n_rows * p->n_in * p->n_diagonals * p->n_taps);
+    const sky_he_factor f = {.plan = p,
+                             .id = id,
+                             .term = {.diagonal = (int32_t)(id / p->n_taps % p->n_diagonals),
+                                      .tap = (int32_t)(id % p->n_taps)}};
     sky_he_factor_values(&f, b->weights, b->slots);
-    return sky_he_encode(
-        b->ev, out, b->slots, NULL, (size_t)b->plan->slots,
-        (sky_he_encode_options){
-            .level = b->level,
-            .scale = b->level > 1 ? (double)sky_he_ctx_prime(b->ctx, b->level - 1) : 0,
-            .extended = b->extended},
-        e);
 }
 
-/* As a program does it: the encoder and the products take turns in the caches. */
-static sky_err do_encoded_dot(bench *b, sky_error *e)
+/* As a program does it: the weights and the encoder take turns in the caches. */
+static sky_err do_encode(bench *b, sky_error *e)
 {
-    for (int32_t k = 0; k < b->dot; k++)
-        TRY(encode_one(b, b->pt[b->next % b->n_pt], e));
-    return do_dot(b, e);
+    fill_slots(b);
+    return do_transform(b, e);
 }
 
-static int by_size(const void *a, const void *b)
+static sky_err do_encode_mask(bench *b, sky_error *e)
+{
+    const sky_he_factor f = {
+        .plan = b->plan, .select = true, .out = b->next % b->plan->shape.c_out};
+    sky_he_factor_values(&f, b->weights, b->slots);
+    return do_transform(b, e);
+}
+
+static sky_err timed(bench *b, operation op, double *total_s, sky_error *e)
+{
+    if (b->after_products)
+        TRY(do_dot(b, e));
+    const double start = sky_he_cpu_seconds();
+    TRY(op(b, e));
+    *total_s += sky_he_cpu_seconds() - start;
+    return SKY_OK;
+}
+
+static int by_value(const void *a, const void *b)
 {
     const double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
-/* Seconds of one operation: the median of some batches, which together turn through every key. */
-static sky_err measure(bench *b, sky_err (*op)(bench *, sky_error *), double *out, sky_error *e)
+/* Seconds of one operation: the median of some batches, each through the whole ring. */
+static sky_err measure(bench *b, operation op, int32_t ring, double *out, sky_error *e)
 {
-    double each[BATCHES];
-    TRY(op(b, e)); /* first touches */
+    double each[BATCHES], first_s = 0;
+    for (int32_t k = 0; k < ring && k < SKY_HE_DOT_MAX; k++)
+        TRY(timed(b, op, &first_s, e)); /* first touches */
     for (int batch = 0; batch < BATCHES; batch++) {
-        int64_t n = 0;
-        const double start = sky_he_cpu_seconds();
-        double now;
+        int32_t n = 0;
+        double total_s = 0;
         do {
-            TRY(op(b, e));
+            TRY(timed(b, op, &total_s, e));
             n++;
-            now = sky_he_cpu_seconds();
-        } while ((now - start) * 1e6 * BATCHES < b->o.measure_us || n * BATCHES < b->n_keys);
-        each[batch] = (now - start) / (double)n;
+        } while (total_s * 1e6 * BATCHES < b->o.measure_us || n < ring);
+        each[batch] = total_s / n;
     }
-    qsort(each, BATCHES, sizeof *each, by_size);
+    qsort(each, BATCHES, sizeof *each, by_value);
     *out = each[BATCHES / 2];
     return SKY_OK;
+}
+
+/* The same after products, where a program does it there. */
+static sky_err measure_after(bench *b, operation op, double *out, sky_error *e)
+{
+    b->dot = b->ring_ct = b->ring_pt = SKY_HE_DOT_MAX;
+    b->after_products = true;
+    sky_err err = measure(b, op, 1, out, e);
+    b->after_products = false;
+    b->ring_ct = 1;
+    return err;
 }
 
 /* --- what they work on --- */
 
 static void bench_free(bench *b)
 {
-    for (int32_t k = 0; b->ct && k < b->n_ct; k++)
+    for (int32_t k = 0; b->ct && k < b->room_ct; k++)
         sky_he_ct_free(b->ct[k]);
-    for (int32_t k = 0; b->wide && k < b->n_ct; k++)
-        sky_he_ct_free(b->wide[k]);
-    for (int32_t k = 0; b->pt && k < b->n_pt; k++)
+    for (int32_t k = 0; b->pt && k < b->room_pt; k++)
         sky_he_pt_free(b->pt[k]);
+    sky_he_ct_free(b->in);
     sky_he_ct_free(b->out);
     sky_he_ct_free(b->sum);
+    sky_he_ct_free(b->low);
     sky_he_hoist_free(b->hoist);
     sky_he_eval_free(b->ev);
     sky_he_keys_free(b->keys);
-    sky_he_public_free(b->key);
+    sky_he_public_free(b->public_key);
     sky_he_secret_free(b->secret);
     sky_he_conv_plan_free(b->plan);
     free(b->ct);
-    free(b->wide);
     free(b->pt);
     free(b->weights);
     free(b->slots);
 }
 
-static int32_t fit(int32_t wanted, size_t each, int32_t least)
+/* A layer of the packing that fills a ciphertext, for the values of its factors. */
+static sky_err set_plan(bench *b, sky_he_packing packing, sky_error *e)
 {
-    int32_t most = (int32_t)(WORKING_SET / each) + 1;
-    if (most < least)
-        most = least;
-    if (wanted <= 0 || wanted > most)
-        return most;
-    return wanted < least ? least : wanted;
-}
-
-static sky_err make_plan(bench *b, sky_error *e)
-{
-    const sky_he_conv_shape s = sky_he_conv_square(8, 8, 4, 3, 1, -1);
-    const sky_he_conv_options o = {.packing = SKY_HE_ADD_FIRST,
-                                   .slots = (int32_t)sky_he_ctx_info(b->ctx).slots};
-    TRY(sky_he_conv_plan_create(&b->plan, &s, &o, e));
+    const int32_t slots = (int32_t)sky_he_ctx_info(b->ctx).slots;
+    int32_t edge = 16;
+    while (edge * edge * 4 > slots)
+        edge /= 2;
+    const int32_t channels = slots / (edge * edge) < 64 ? slots / (edge * edge) : 64;
+    const sky_he_conv_shape s = sky_he_conv_square(channels, channels, edge, 3, 1, -1);
+    const sky_he_conv_options o = {.packing = packing, .slots = slots};
+    sky_he_conv_plan *plan;
+    TRY(sky_he_conv_plan_create(&plan, &s, &o, e));
+    sky_he_conv_plan_free(b->plan);
+    b->plan = plan;
+    free(b->weights);
     const int64_t n = sky_he_conv_weights(&s);
     b->weights = calloc((size_t)n, sizeof *b->weights);
-    b->slots = calloc((size_t)b->plan->slots, sizeof *b->slots);
-    if (!b->weights || !b->slots)
+    if (!b->weights)
         return sky_fail(e, SKY_ENOMEM, "he: out of memory");
     for (int64_t k = 0; k < n; k++)
         b->weights[k] = 0.01 * (double)(k % 17 - 8);
     return SKY_OK;
 }
 
-static sky_err make_keys(bench *b, sky_error *e)
+static int32_t ring_of(uint64_t bytes, size_t each, int32_t most)
 {
-    b->n_keys = fit(b->o.steps, sky_he_key_bytes(b->ctx, b->level), 1);
-    if (b->n_keys >= b->plan->slots)
-        b->n_keys = b->plan->slots - 1;
-    int32_t *steps = malloc((size_t)b->n_keys * sizeof *steps);
+    const uint64_t n = bytes / each;
+    return n < 1 ? 1 : n > (uint64_t)most ? most : (int32_t)n;
+}
+
+static sky_err make_keys(bench *b, uint64_t far_bytes, sky_error *e)
+{
+    const int32_t slots = (int32_t)sky_he_ctx_info(b->ctx).slots;
+    b->room_keys = ring_of(far_bytes, sky_he_key_bytes(b->ctx, b->level), slots - 1);
+    int32_t *steps = malloc((size_t)b->room_keys * sizeof *steps);
     if (!steps)
         return sky_fail(e, SKY_ENOMEM, "he: out of memory");
-    for (int32_t k = 0; k < b->n_keys; k++)
+    for (int32_t k = 0; k < b->room_keys; k++)
         steps[k] = k + 1;
-    const sky_he_keys_options o = {.level = b->level, .steps = steps, .n_steps = (size_t)b->n_keys};
+    const sky_he_keys_options o = {
+        .level = b->level, .steps = steps, .n_steps = (size_t)b->room_keys};
     sky_err err = sky_he_secret_new(&b->secret, b->ctx, e);
     if (err == SKY_OK)
-        err = sky_he_public_new(&b->key, b->secret, e);
+        err = sky_he_public_new(&b->public_key, b->secret, e);
     if (err == SKY_OK)
         err = sky_he_keys_new(&b->keys, b->secret, &o, e);
     free(steps);
     return err;
 }
 
-static sky_err make_ciphertexts(bench *b, sky_error *e)
+static sky_err make_inputs(bench *b, sky_error *e)
 {
-    const uint32_t top = sky_he_ctx_info(b->ctx).params.n_data;
-    sky_he_pt *plain = NULL;
-    sky_err err = sky_he_pt_new(&plain, b->ctx, (sky_he_shape){.level = top}, e);
-    if (err == SKY_OK)
-        err = sky_he_encode(b->ev, plain, b->slots, NULL, (size_t)b->plan->slots,
-                            (sky_he_encode_options){.level = b->level}, e);
-    for (int32_t k = 0; k < b->n_ct && err == SKY_OK; k++) {
-        err = sky_he_ct_new(&b->ct[k], b->ctx, (sky_he_shape){.level = b->level}, e);
-        if (err == SKY_OK)
-            err = sky_he_encrypt(b->ev, b->ct[k], plain, b->key, e);
-        if (err == SKY_OK && b->extended)
-            err = sky_he_ct_new(&b->wide[k], b->ctx,
-                                (sky_he_shape){.level = b->level, .extended = true}, e);
-        if (err == SKY_OK && b->extended)
-            err = sky_he_mod_up(b->ev, b->wide[k], b->ct[k], e);
+    const sky_he_shape full = {.level = b->level, .extended = b->extended};
+    const sky_he_shape plain = {.level = b->level};
+    for (int32_t k = 0; k < b->room_pt; k++) {
+        TRY(sky_he_pt_new(&b->pt[k], b->ctx, full, e));
+        TRY(transform(b, b->pt[k], e));
     }
-    sky_he_pt_free(plain);
-    return err;
+    sky_he_pt *message = NULL;
+    sky_err err = sky_he_pt_new(&message, b->ctx,
+                                (sky_he_shape){.level = sky_he_ctx_info(b->ctx).params.n_data}, e);
+    if (err == SKY_OK)
+        err = sky_he_encode(b->ev, message, b->slots, NULL, (size_t)b->plan->slots,
+                            (sky_he_encode_options){.level = b->level}, e);
+    if (err == SKY_OK)
+        err = sky_he_ct_new(&b->in, b->ctx, plain, e);
+    if (err == SKY_OK)
+        err = sky_he_encrypt(b->ev, b->in, message, b->public_key, e);
+    sky_he_pt_free(message);
+    TRY(err);
+    TRY(sky_he_ct_new(&b->out, b->ctx, full, e));
+    TRY(sky_he_ct_new(&b->sum, b->ctx, full, e));
+    TRY(sky_he_ct_new(&b->low, b->ctx, full, e));
+    TRY(b->extended ? sky_he_mod_up(b->ev, b->out, b->in, e)
+                    : sky_he_copy(b->ev, b->out, b->in, e));
+    for (int32_t k = 0; k < b->room_ct; k++) {
+        TRY(sky_he_ct_new(&b->ct[k], b->ctx, full, e));
+        TRY(sky_he_copy(b->ev, b->ct[k], b->out, e));
+    }
+    return SKY_OK;
 }
 
-static sky_err bench_open(bench *b, sky_error *e)
+static sky_err bench_open(bench *b, uint64_t far_bytes, sky_error *e)
 {
-    const sky_he_shape shape = {.level = b->level, .extended = b->extended};
-    TRY(make_plan(b, e));
-    TRY(make_keys(b, e));
-    b->n_ct = fit(b->o.ciphertexts, sky_he_ct_bytes(b->ctx, b->level, b->extended), 2);
-    b->n_pt = b->o.keeps_factors
-                  ? fit(0, sky_he_pt_bytes(b->ctx, b->level, b->extended), SKY_HE_DOT_MAX)
-                  : SKY_HE_DOT_MAX;
-    b->ct = calloc((size_t)b->n_ct, sizeof(sky_he_ct *));
-    b->wide = calloc((size_t)b->n_ct, sizeof(sky_he_ct *));
-    b->pt = calloc((size_t)b->n_pt, sizeof(sky_he_pt *));
-    if (!b->ct || !b->wide || !b->pt)
-        return sky_fail(e, SKY_ENOMEM, "he: out of memory");
+    enum { ROOM_MAX = 1 << 16 };
     TRY(sky_he_eval_new(&b->ev, b->ctx, e));
-    sky_he_eval_set_keys(b->ev, b->keys);
     TRY(sky_he_hoist_new(&b->hoist, b->ctx, b->level, e));
-    TRY(sky_he_ct_new(&b->out, b->ctx, shape, e));
-    TRY(sky_he_ct_new(&b->sum, b->ctx, shape, e));
-    for (int32_t k = 0; k < b->n_pt; k++) {
-        TRY(sky_he_pt_new(&b->pt[k], b->ctx, shape, e));
-        TRY(encode_one(b, b->pt[k], e));
-    }
-    return make_ciphertexts(b, e);
+    TRY(make_keys(b, far_bytes, e));
+    sky_he_eval_set_keys(b->ev, b->keys);
+    b->room_ct = ring_of(far_bytes, sky_he_ct_bytes(b->ctx, b->level, b->extended), ROOM_MAX);
+    b->room_pt = ring_of(far_bytes, sky_he_pt_bytes(b->ctx, b->level, b->extended), ROOM_MAX);
+    if (b->room_ct < SKY_HE_DOT_MAX)
+        b->room_ct = SKY_HE_DOT_MAX;
+    if (b->room_pt < SKY_HE_DOT_MAX)
+        b->room_pt = SKY_HE_DOT_MAX;
+    b->ct = calloc((size_t)b->room_ct, sizeof(sky_he_ct *));
+    b->pt = calloc((size_t)b->room_pt, sizeof(sky_he_pt *));
+    b->slots = calloc(sky_he_ctx_info(b->ctx).slots, sizeof *b->slots);
+    if (!b->ct || !b->pt || !b->slots)
+        return sky_fail(e, SKY_ENOMEM, "he: out of memory");
+    b->ring_ct = b->ring_pt = b->ring_keys = 1;
+    b->dot = 1;
+    TRY(set_plan(b, SKY_HE_ADD_FIRST, e));
+    fill_slots(b);
+    TRY(make_inputs(b, e));
+    return do_hoist(b, e);
 }
+
+/* --- what is measured --- */
 
 /* A product at the last level could not be rescaled, so no program has one. */
-static sky_err measure_products(bench *b, sky_he_cost_model *m, int32_t k, sky_error *e)
+static sky_err measure_products(bench *b, sky_he_cost_level *l, sky_error *e)
 {
-    double short_s, long_s, encoded_s;
-    b->dot = 1;
-    TRY(measure(b, do_dot, &short_s, e));
-    b->dot = SKY_HE_DOT_MAX;
-    TRY(measure(b, do_dot, &long_s, e));
-    TRY(measure(b, do_encoded_dot, &encoded_s, e));
-    m->encode_s[k] = encoded_s > long_s ? (encoded_s - long_s) / SKY_HE_DOT_MAX : 0;
-    m->product_s[k] = (long_s - short_s) / (SKY_HE_DOT_MAX - 1);
-    if (m->product_s[k] > short_s)
-        m->product_s[k] = short_s;
-    m->dot_s[k] = short_s - m->product_s[k];
-    TRY(measure(b, do_rescale, &m->rescale_s[k], e));
-    return measure(b, do_add_product, &m->add_product_s[k], e);
+    for (int k = 0; k < SKY_HE_COST_DOTS; k++) { /* each of a run has its own place in the caches */
+        b->dot = b->ring_ct = b->ring_pt = 1 << k;
+        TRY(measure(b, do_dot, 1, &l->dot_s[k], e));
+    }
+    b->ring_ct = 1;
+    TRY(measure(b, do_add, 1, &l->add_s, e));
+    TRY(measure_after(b, do_rescale, &l->rescale_s, e));
+    b->ring_pt = SKY_HE_DOT_MAX; /* a dot's factors are encoded before it */
+    return measure(b, do_transform, 1, &l->encode_s, e);
 }
 
-static sky_err measure_all(bench *b, sky_he_cost_model *m, int32_t k, sky_error *e)
+static sky_err measure_level(bench *b, sky_he_cost_level *l, sky_error *e)
 {
-    TRY(measure(b, do_full, &m->full_s[k], e));
-    TRY(measure(b, do_add, &m->add_s[k], e));
-    if (b->extended) {
-        TRY(sky_he_copy(b->ev, b->sum, b->wide[0], e));
-        TRY(measure(b, do_giant, &m->giant_s, e));
-    }
+    l->ct_bytes = sky_he_ct_bytes(b->ctx, b->level, b->extended);
+    l->pt_bytes = sky_he_pt_bytes(b->ctx, b->level, b->extended);
+    l->key_bytes = sky_he_key_bytes(b->ctx, b->level);
+    TRY(measure(b, do_full, 1, &l->full_s, e));
+    b->ring_ct = 1;
     if (b->level > 1)
-        TRY(measure_products(b, m, k, e));
-    TRY(measure(b, do_hoist, &m->hoist_s[k], e));
-    if (b->extended)
-        TRY(measure(b, do_raise, &m->raise_s, e));
-    return measure(b, do_hoisted, &m->hoisted_s[k], e); /* last: it overwrites ciphertexts */
+        return measure_products(b, l, e);
+    return measure(b, do_add, 1, &l->add_s, e);
+}
+
+/* All packings but `multiplexed` have the same code for their slots, and it takes the same time for all. */
+static sky_err measure_factors(bench *b, sky_he_cost_model *m, sky_error *e)
+{
+    b->ring_pt = SKY_HE_DOT_MAX;
+    TRY(set_plan(b, SKY_HE_ADD_FIRST, e));
+    TRY(measure(b, do_encode, 1, &m->term_s, e));
+    TRY(set_plan(b, SKY_HE_MULTIPLEXED, e));
+    TRY(measure(b, do_encode, 1, &m->copy_term_s, e));
+    return measure(b, do_encode_mask, 1, &m->mask_s, e);
+}
+
+/* The operation for rings of one operand from small to far. `other`: bytes that it touches beside that. */
+static sky_err measure_curve(bench *b, operation op, int32_t *ring, int32_t room, size_t each,
+                             size_t other, sky_he_cost_curve *c, sky_error *e)
+{
+    const int32_t per_op = op == do_dot ? b->dot : 1;
+    const uint64_t far_bytes = (uint64_t)room * each;
+    c->op_bytes = (double)per_op * (double)each;
+    for (int k = 0; k < SKY_HE_COST_POINTS; k++) {
+        /* 1/27, 1/9, 1/3 and all of it, and one alone before these */
+        const double part = k == 0 ? 0 : pow(3, k - (SKY_HE_COST_POINTS - 1));
+        *ring = ring_of((uint64_t)(part * (double)far_bytes), each, room);
+        if (*ring < per_op)
+            *ring = per_op;
+        c->distance[k] = *ring * ((double)each + (double)other / per_op);
+        TRY(measure(b, op, *ring / per_op, &c->op_s[k], e));
+    }
+    *ring = per_op;
+    return SKY_OK;
+}
+
+static sky_err measure_curves(bench *b, sky_he_cost_model *m, sky_error *e)
+{
+    const sky_he_cost_level *l = b->extended ? &m->wide : &m->at[0];
+    b->ring_keys = 1;
+    TRY(measure_curve(b, do_hoisted, &b->ring_keys, b->room_keys, m->at[0].key_bytes, l->ct_bytes,
+                      &m->beyond[SKY_HE_OPERAND_KEY], e));
+    b->dot = b->ring_ct = b->ring_pt = SKY_HE_DOT_MAX;
+    const size_t sum = l->ct_bytes;
+    TRY(measure_curve(b, do_dot, &b->ring_ct, b->room_ct, l->ct_bytes,
+                      SKY_HE_DOT_MAX * l->pt_bytes + sum, &m->beyond[SKY_HE_OPERAND_SOURCE], e));
+    TRY(measure_curve(b, do_dot, &b->ring_pt, b->room_pt, l->pt_bytes,
+                      SKY_HE_DOT_MAX * l->ct_bytes + sum, &m->beyond[SKY_HE_OPERAND_FACTOR], e));
+    b->dot = b->ring_ct = 1;
+    TRY(measure_curve(b, do_dot, &b->ring_pt, b->room_pt, l->pt_bytes, 2 * l->ct_bytes,
+                      &m->beyond[SKY_HE_OPERAND_LONE_FACTOR], e));
+    return measure_curve(b, do_add, &b->ring_ct, b->room_ct, l->ct_bytes, l->ct_bytes,
+                         &m->beyond[SKY_HE_OPERAND_SUM], e);
+}
+
+/* The inputs' level, in the form that products have there. */
+static sky_err measure_inputs(bench *b, sky_he_cost_model *m, sky_error *e)
+{
+    sky_he_cost_level *l = b->extended ? &m->wide : &m->at[0];
+    TRY(measure_level(b, l, e));
+    b->dot = b->ring_ct = b->ring_pt = SKY_HE_DOT_MAX;
+    m->at[0].ct_bytes = sky_he_ct_bytes(b->ctx, b->level, false);
+    m->at[0].pt_bytes = sky_he_pt_bytes(b->ctx, b->level, false);
+    m->at[0].key_bytes = l->key_bytes;
+    m->wide.ct_bytes = l->ct_bytes;
+    m->wide.pt_bytes = l->pt_bytes;
+    m->hoist_bytes = sky_he_hoist_bytes(b->ctx, b->level);
+    b->ring_keys = 1;
+    TRY(measure(b, do_hoisted, 1, &m->hoisted_s, e));
+    TRY(measure_after(b, do_hoist, &m->hoist_s, e));
+    TRY(measure_after(b, do_full, &m->at[0].full_s, e));
+    if (b->extended) {
+        TRY(measure_after(b, do_zero, &m->zero_s, e));
+        TRY(measure_after(b, do_giant, &m->giant_s, e));
+        TRY(measure_after(b, do_raise, &m->raise_s, e));
+    }
+    TRY(measure_curves(b, m, e));
+    TRY(measure(b, do_copy, 1, &m->copy_s, e));
+    return measure_factors(b, m, e);
 }
 
 sky_err sky_he_cost_calibrate(sky_he_cost_model *out, const sky_he_ctx *ctx,
@@ -328,16 +444,17 @@ sky_err sky_he_cost_calibrate(sky_he_cost_model *out, const sky_he_ctx *ctx,
 {
     assert(out && ctx && o && o->depth >= 0 && o->depth <= SKY_HE_DEPTH_MAX);
     const uint32_t top = sky_he_ctx_info(ctx).params.n_data;
-    sky_he_cost_model m = {.hoisting = o->hoisting, .keeps_factors = o->keeps_factors};
+    const uint64_t far_bytes = o->far_bytes > 0 ? o->far_bytes : FAR_BYTES;
+    sky_he_cost_model m = {.hoisting = o->hoisting};
     sky_err err = SKY_OK;
     for (int32_t k = 0; k <= o->depth && (uint32_t)k < top && err == SKY_OK; k++) {
         bench b = {.ctx = ctx, .o = *o, .level = top - (uint32_t)k};
         if (b.o.measure_us == 0)
             b.o.measure_us = MEASURE_US;
         b.extended = k == 0 && o->hoisting == SKY_HE_HOISTING_DOUBLE;
-        err = bench_open(&b, e);
+        err = bench_open(&b, k == 0 ? far_bytes : 1, e);
         if (err == SKY_OK)
-            err = measure_all(&b, &m, k, e);
+            err = k == 0 ? measure_inputs(&b, &m, e) : measure_level(&b, &m.at[k], e);
         bench_free(&b);
     }
     if (err == SKY_OK)
@@ -345,29 +462,41 @@ sky_err sky_he_cost_calibrate(sky_he_cost_model *out, const sky_he_ctx *ctx,
     return err;
 }
 
-sky_he_cost_prediction sky_he_cost_predict(const sky_he_cost_model *m, const sky_he_conv_counts *c,
-                                           int64_t cached)
+/* --- using it --- */
+
+/* Point k beyond the first; noise must not make a longer way shorter. */
+static double beyond(const sky_he_cost_curve *c, int k)
 {
-    sky_he_cost_prediction p = {0};
-    int64_t encoded = -cached;
-    const bool twice = m->hoisting == SKY_HE_HOISTING_DOUBLE;
-    if (m->hoisting != SKY_HE_HOISTING_NONE)
-        p.rotations_s += (double)c->hoists * m->hoist_s[0];
-    if (twice)
-        p.rest_s += (double)c->ciphertexts_in * m->raise_s;
-    for (int k = 0; k <= SKY_HE_DEPTH_MAX; k++) {
-        const double full_s = twice && k == 0 ? m->giant_s : m->full_s[k];
-        p.rotations_s += (double)c->rotations_full[k] * full_s +
-                         (double)c->rotations_hoisted[k] * m->hoisted_s[k];
-        p.products_s += (double)c->products[k] * m->product_s[k] +
-                        (double)c->dots[k] * m->dot_s[k] +
-                        (double)(c->dots[k] - c->sums[k]) * m->add_product_s[k];
-        p.rest_s +=
-            (double)c->additions[k] * m->add_s[k] + (double)c->rescales[k] * m->rescale_s[k];
-        encoded += c->products[k];
-        const int64_t here = encoded < c->products[k] ? encoded : c->products[k];
-        p.encode_s += here > 0 ? (double)here * m->encode_s[k] : 0;
+    double s = 0;
+    for (; k > 0; k--)
+        s = fmax(s, c->op_s[k] - c->op_s[0]);
+    return s;
+}
+
+double sky_he_cost_dot(const sky_he_cost_level *l, int32_t n)
+{
+    assert(n >= 1 && n <= SKY_HE_DOT_MAX);
+    int k = 0;
+    while (2 << k < n)
+        k++;
+    if (n == 1)
+        return l->dot_s[0];
+    const double at = (double)(n - (1 << k)) / (1 << k);
+    return l->dot_s[k] + at * (l->dot_s[k + 1] - l->dot_s[k]);
+}
+
+double sky_he_cost_beyond(const sky_he_cost_curve *c, double distance, size_t bytes)
+{
+    int k = 0;
+    while (k < SKY_HE_COST_POINTS && c->distance[k] < distance)
+        k++;
+    if (k == 0)
+        return 0;
+    double s = beyond(c, k - 1);
+    if (k < SKY_HE_COST_POINTS) { /* linear in the logarithm: caches double */
+        const double at =
+            log2(distance / c->distance[k - 1]) / log2(c->distance[k] / c->distance[k - 1]);
+        s += at * (beyond(c, k) - s);
     }
-    p.total_s = p.rotations_s + p.products_s + p.encode_s + p.rest_s;
-    return p;
+    return s * (double)bytes / c->op_bytes;
 }

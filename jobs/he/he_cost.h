@@ -1,48 +1,86 @@
-/* What a convolution program takes on this machine: counts times the times of single operations, which are
- * measured here and now. */
+/* What a convolution program takes on this machine. Single operations are measured here and now (never a layer);
+ * a program's time is the sum over its operations, which a back end plays in their order (he_predict.c).
+ *
+ * An operation on data that were just used is faster than one whose operands come from memory, and most of a
+ * program streams: keys, rotated inputs, encoded weights. So the model knows, for each kind of operand, how
+ * much longer a byte of it takes after so many other bytes have passed through the caches (its reuse
+ * distance); he_predict.c follows each operand. */
 #ifndef SKY_JOBS_HE_COST_H
 #define SKY_JOBS_HE_COST_H
 
 #include "jobs/he/he_conv_ckks.h"
 
-/* Seconds of one operation, [k] after k rescales. */
+enum {
+    SKY_HE_COST_POINTS = 5,
+    SKY_HE_COST_DOTS = 4, /* runs of 1, 2, 4 and 8 products */
+};
+_Static_assert(1 << (SKY_HE_COST_DOTS - 1) == SKY_HE_DOT_MAX, "runs up to the longest");
+
+/* Seconds of an operation by the reuse distance of one operand, in bytes, ascending; cached at the first. */
+typedef struct sky_he_cost_curve {
+    double distance[SKY_HE_COST_POINTS];
+    double op_s[SKY_HE_COST_POINTS];
+    double op_bytes; /* of that operand, in one operation */
+} sky_he_cost_curve;
+
+typedef enum sky_he_operand {
+    SKY_HE_OPERAND_KEY,
+    SKY_HE_OPERAND_SOURCE,      /* a ciphertext that is read */
+    SKY_HE_OPERAND_FACTOR,      /* a plaintext of a long run of products */
+    SKY_HE_OPERAND_LONE_FACTOR, /* of a run of one: no other stream beside it */
+    SKY_HE_OPERAND_SUM,         /* a ciphertext that is written or added to */
+    SKY_HE_OPERANDS,
+} sky_he_operand;
+
+/* Seconds of single operations whose operands are cached, at one level; and bytes of their operands. */
+typedef struct sky_he_cost_level {
+    double full_s;                  /* a rotation of its own */
+    double dot_s[SKY_HE_COST_DOTS]; /* 1, 2, 4, ... products of distinct operands into one sum */
+    double encode_s;                /* the transform of a factor's slots */
+    double add_s, rescale_s;
+    size_t ct_bytes, pt_bytes, key_bytes;
+} sky_he_cost_level;
+
 typedef struct sky_he_cost_model {
     sky_he_hoisting hoisting;
-    bool keeps_factors;                     /* as measured: factors come from memory */
-    double hoist_s[SKY_HE_DEPTH_MAX + 1];   /* preparing an input */
-    double hoisted_s[SKY_HE_DEPTH_MAX + 1]; /* a rotation of it */
-    double full_s[SKY_HE_DEPTH_MAX + 1];    /* a rotation of its own */
-    double giant_s;                         /* double hoisting: of an extended sum, into a row */
-    double dot_s[SKY_HE_DEPTH_MAX + 1];     /* a run of products: begin and end */
-    double product_s[SKY_HE_DEPTH_MAX + 1]; /* each product of it */
-    double add_product_s[SKY_HE_DEPTH_MAX + 1]; /* adding a run to the sum */
-    double add_s[SKY_HE_DEPTH_MAX + 1];
-    double rescale_s[SKY_HE_DEPTH_MAX + 1];
-    double raise_s;                        /* double hoisting: an input made extended */
-    double encode_s[SKY_HE_DEPTH_MAX + 1]; /* a factor: its slots and their transform */
+    sky_he_cost_level at[SKY_HE_DEPTH_MAX + 1]; /* [k]: after k rescales, not extended */
+    /* Inputs' level, and extended with double hoisting. */
+    sky_he_cost_level wide;
+    double hoist_s, hoisted_s; /* preparing an input; a rotation of it, full without hoisting */
+    double raise_s;            /* double hoisting: an input made extended */
+    double giant_s;            /* an extended sum rotated into a row */
+    double zero_s;             /* and a row begun */
+    double copy_s;
+    size_t hoist_bytes;
+    /* A factor of the inputs' level, its slots from the weights and encode_s: a term, a term of `multiplexed`, and
+     * a selecting mask. */
+    double term_s, copy_term_s, mask_s;
+    sky_he_cost_curve beyond[SKY_HE_OPERANDS];
 } sky_he_cost_model;
 
-/* What the operations are measured with: where a working set is larger than a cache, they are slower. Each
- * is cut to a few times the size of a large cache. */
 typedef struct sky_he_cost_options {
     sky_he_hoisting hoisting;
-    int32_t depth;       /* rescales to measure after: 0 to SKY_HE_DEPTH_MAX */
-    int32_t steps;       /* distinct keys in use; 0: many */
-    int32_t ciphertexts; /* alive at once; 0: many */
-    bool keeps_factors;  /* factors come from memory, not from the encoder */
-    int32_t measure_us;  /* processor time for each operation; 0: 30,000 */
+    int32_t depth;      /* rescales to measure after: 0 to SKY_HE_DEPTH_MAX */
+    int32_t measure_us; /* processor time for each operation; 0: 20,000 */
+    uint64_t far_bytes; /* the largest working set; 0: 64 MiB, beyond most caches */
 } sky_he_cost_options;
 
-/* Measures single operations for about half a second. */
+/* Measures single operations for a few seconds: the median of several batches. */
 sky_err sky_he_cost_calibrate(sky_he_cost_model *out, const sky_he_ctx *ctx,
                               const sky_he_cost_options *o, sky_error *e);
 
+/* Seconds of a run of n products whose operands are cached. */
+double sky_he_cost_dot(const sky_he_cost_level *l, int32_t n);
+
+/* Seconds that an operand of so many bytes takes beyond a cached one. */
+double sky_he_cost_beyond(const sky_he_cost_curve *c, double distance, size_t bytes);
+
 typedef struct sky_he_cost_prediction {
-    double total_s, rotations_s, products_s, encode_s, rest_s;
+    double total_s, part_s[SKY_HE_PARTS];
 } sky_he_cost_prediction;
 
-/* cached: how many of the factors are encoded beforehand. */
-sky_he_cost_prediction sky_he_cost_predict(const sky_he_cost_model *m, const sky_he_conv_counts *c,
-                                           int64_t cached);
+/* A run of the plan's program in a session that ran it before. cache_bytes as in sky_he_conv_ckks_options. */
+sky_err sky_he_cost_predict(sky_he_cost_prediction *out, const sky_he_cost_model *m,
+                            const sky_he_conv_plan *plan, uint64_t cache_bytes, sky_error *e);
 
 #endif

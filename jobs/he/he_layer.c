@@ -18,6 +18,7 @@ static sky_err no_memory(sky_error *e)
 void sky_he_layer_free(sky_he_layer *l)
 {
     sky_he_conv_plan_free(l->plan);
+    sky_he_conv_plan_free(l->whole);
     free(l->weights);
     *l = (sky_he_layer){0};
 }
@@ -53,7 +54,7 @@ static sky_err plan_again(sky_he_layer *l, const sky_he_layer_options *o, const 
     sky_err err = sky_he_conv_plan_create(&plan, &l->plan->shape, &again, e);
     if (err != SKY_OK)
         return err;
-    sky_he_conv_plan_free(l->plan);
+    l->whole = l->plan;
     l->plan = plan;
     return SKY_OK;
 }
@@ -83,10 +84,9 @@ static sky_err prune(sky_he_layer *l, const sky_he_layer_options *o, sky_error *
     return err;
 }
 
-sky_err sky_he_layer_make(sky_he_layer *out, const sky_he_conv_shape *shape,
-                          const sky_he_layer_options *o, bool with_weights, sky_error *e)
+static sky_err make(sky_he_layer *out, const sky_he_conv_shape *shape,
+                    const sky_he_layer_options *o, bool with_weights, sky_error *e)
 {
-    assert(out && shape && o);
     sky_he_layer l = {.energy_kept = 1};
     sky_he_conv_options conv = o->conv;
     conv.keep = NULL;
@@ -113,6 +113,39 @@ sky_err sky_he_layer_make(sky_he_layer *out, const sky_he_conv_shape *shape,
         *out = l;
         return SKY_OK;
     }
+    sky_he_layer_free(&l);
+    return err;
+}
+
+sky_err sky_he_layer_make(sky_he_layer *out, const sky_he_conv_shape *shape,
+                          const sky_he_layer_options *o, bool with_weights, sky_error *e)
+{
+    assert(out && shape && o);
+    sky_he_layer l;
+    sky_err err = make(&l, shape, o, with_weights, e);
+    if (err != SKY_OK || o->memory_bytes_max == 0 ||
+        sky_he_layer_memory_bytes(&l.counts, &o->params) <= o->memory_bytes_max) {
+        *out = err == SKY_OK ? l : *out;
+        return err;
+    }
+    sky_he_layer_free(&l);
+    sky_he_layer_options fewer_keys = *o;
+    fewer_keys.conv.composes = true;
+    err = make(&l, shape, &fewer_keys, with_weights, e);
+    if (err != SKY_OK)
+        return err;
+    const uint64_t bytes = sky_he_layer_memory_bytes(&l.counts, &o->params);
+    if (bytes <= o->memory_bytes_max) {
+        *out = l;
+        return SKY_OK;
+    }
+    err = sky_fail(e, SKY_ELIMIT,
+                   "memory: packing %s needs %.0f MiB (%d keys: %.0f MiB; %d ciphertexts), with "
+                   "steps composed of powers of two, and memory_mib allows %.0f: raise it, or take "
+                   "fewer primes, a smaller log_n or another packing",
+                   sky_he_packing_name(o->conv.packing), (double)bytes / (1 << 20), l.counts.steps,
+                   (double)sky_he_layer_key_bytes(&l.counts, &o->params) / (1 << 20),
+                   l.counts.registers_peak, (double)o->memory_bytes_max / (1 << 20));
     sky_he_layer_free(&l);
     return err;
 }
@@ -195,8 +228,8 @@ static bool same_params(const sky_he_params *a, const sky_he_params *b)
 
 static bool same_cost(const sky_he_cost_options *a, const sky_he_cost_options *b)
 {
-    return a->hoisting == b->hoisting && a->depth == b->depth && a->steps == b->steps &&
-           a->ciphertexts == b->ciphertexts && a->keeps_factors == b->keeps_factors;
+    return a->hoisting == b->hoisting && a->depth == b->depth && a->measure_us == b->measure_us &&
+           a->far_bytes == b->far_bytes;
 }
 
 sky_err sky_he_shared_context(const sky_he_ctx **out, const sky_he_params *p, sky_error *e)
@@ -230,45 +263,86 @@ sky_err sky_he_shared_cost(const sky_he_cost_model **out, const sky_he_params *p
     return err;
 }
 
-/* --- a real run --- */
-
-static sky_err compare(sky_he_layer_run *r, sky_he_conv_session *s, const sky_he_layer *l,
-                       uint64_t seed, sky_error *e)
+sky_err sky_he_layer_predict(sky_he_layer_times *out, const sky_he_layer *l,
+                             const sky_he_cost_model *m, uint64_t cache_bytes, sky_error *e)
 {
-    const sky_he_conv_shape *shape = &l->plan->shape;
-    const int64_t n_x = (int64_t)shape->c_in * shape->h * shape->w;
-    const int64_t n_y = (int64_t)l->plan->out.c * l->plan->out.h * l->plan->out.w;
-    double *x = malloc((size_t)n_x * sizeof *x);
-    double *y = malloc((size_t)n_y * sizeof *y), *want = malloc((size_t)n_y * sizeof *want);
-    sky_err err = x && y && want ? SKY_OK : no_memory(e);
-    if (err == SKY_OK) {
-        sky_rng rng;
-        sky_rng_init(&rng, seed, 1);
-        for (int64_t k = 0; k < n_x; k++)
-            x[k] = 2 * sky_rng_f64(&rng) - 1;
-        sky_he_conv_reference(shape, x, l->weights, want);
-        err = sky_he_conv_session_run(s, x, y, &r->times, e);
-    }
-    for (int64_t k = 0; err == SKY_OK && k < n_y; k++) {
-        r->error_max = fmax(r->error_max, fabs(y[k] - want[k]));
-        r->value_max = fmax(r->value_max, fabs(want[k]));
-    }
-    free(x);
-    free(y);
-    free(want);
+    assert(out && l && m);
+    sky_he_layer_times t;
+    sky_err err = sky_he_cost_predict(&t.pruned, m, l->plan, cache_bytes, e);
+    t.whole = t.pruned;
+    if (err == SKY_OK && l->whole)
+        err = sky_he_cost_predict(&t.whole, m, l->whole, cache_bytes, e);
+    if (err == SKY_OK)
+        *out = t;
     return err;
 }
 
-sky_err sky_he_layer_run_real(sky_he_layer_run *out, const sky_he_layer *l, const sky_he_ctx *ctx,
-                              const sky_he_conv_ckks_options *o, uint64_t image_seed, sky_error *e)
+/* --- a real run --- */
+
+typedef struct image {
+    double *x, *y, *want;
+    int64_t n_x, n_y;
+} image;
+
+static void image_free(image *i)
 {
-    assert(out && l && l->weights && ctx && o);
+    free(i->x);
+    free(i->y);
+    free(i->want);
+}
+
+static sky_err image_make(image *i, const sky_he_layer *l, uint64_t seed, sky_error *e)
+{
+    const sky_he_conv_shape *shape = &l->plan->shape;
+    i->n_x = (int64_t)shape->c_in * shape->h * shape->w;
+    i->n_y = (int64_t)l->plan->out.c * l->plan->out.h * l->plan->out.w;
+    i->x = malloc((size_t)i->n_x * sizeof *i->x);
+    i->y = malloc((size_t)i->n_y * sizeof *i->y);
+    i->want = malloc((size_t)i->n_y * sizeof *i->want);
+    if (!i->x || !i->y || !i->want)
+        return no_memory(e);
+    sky_rng rng;
+    sky_rng_init(&rng, seed, 1);
+    for (int64_t k = 0; k < i->n_x; k++)
+        i->x[k] = 2 * sky_rng_f64(&rng) - 1;
+    sky_he_conv_reference(shape, i->x, l->weights, i->want);
+    return SKY_OK;
+}
+
+static sky_err run_and_compare(sky_he_layer_run *r, int k, sky_he_conv_session *s, image *i,
+                               sky_error *e)
+{
+    sky_he_conv_times t;
+    sky_err err = sky_he_conv_session_run(s, i->x, i->y, &t, e);
+    if (err != SKY_OK)
+        return err;
+    if (r->run_s)
+        r->run_s[k] = t.total_s;
+    if (k == 0 || t.total_s < r->times.total_s)
+        r->times = t;
+    for (int64_t at = 0; at < i->n_y; at++) {
+        r->error_max = fmax(r->error_max, fabs(i->y[at] - i->want[at]));
+        r->value_max = fmax(r->value_max, fabs(i->want[at]));
+    }
+    return SKY_OK;
+}
+
+sky_err sky_he_layer_run_real(sky_he_layer_run *out, const sky_he_layer *l, const sky_he_ctx *ctx,
+                              const sky_he_conv_ckks_options *o, uint64_t image_seed, int runs,
+                              sky_error *e)
+{
+    assert(out && l && l->weights && ctx && o && runs > 0);
     sky_he_conv_session *s;
     sky_err err = sky_he_conv_session_new(&s, ctx, l->plan, l->weights, o, e);
     if (err != SKY_OK)
         return err;
-    sky_he_layer_run r = {.cached = sky_he_conv_session_cached(s)};
-    err = compare(&r, s, l, image_seed, e);
+    sky_he_layer_run r = {.run_s = out->run_s, .cached = sky_he_conv_session_cached(s)};
+    image i = {0};
+    err = image_make(&i, l, image_seed, e);
+    for (int k = 0; k < runs && err == SKY_OK; k++)
+        err = run_and_compare(&r, k, s, &i, e);
+    r.floor = sky_he_conv_session_floor(s);
+    image_free(&i);
     sky_he_conv_session_free(s);
     if (err == SKY_OK)
         *out = r;

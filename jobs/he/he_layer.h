@@ -13,10 +13,15 @@ typedef struct sky_he_layer_options {
     double
         kept; /* part of what the groups can save that is kept: 1 prunes nothing, 0 all that costs */
     uint64_t weight_seed;
+    /* If keys, ciphertexts and workspace would take more, steps are composed (sky_he_conv_options): far fewer
+     * keys. 0: no limit, and params are not looked at. */
+    uint64_t memory_bytes_max;
+    sky_he_params params;
 } sky_he_layer_options;
 
 typedef struct sky_he_layer {
     sky_he_conv_plan *plan;    /* after pruning */
+    sky_he_conv_plan *whole;   /* before it; NULL if nothing is pruned */
     double *weights;           /* pruned ones zero; NULL if nobody needed them */
     sky_he_conv_counts before; /* the same packing with all weights */
     sky_he_conv_counts counts;
@@ -25,14 +30,15 @@ typedef struct sky_he_layer {
 } sky_he_layer;
 
 /* with_weights: also where nothing is pruned (for a real run). Free with sky_he_layer_free(), which accepts
- * a zeroed layer. */
+ * a zeroed layer. SKY_ELIMIT: more memory than the limit, with composed steps too; and as
+ * sky_he_conv_plan_create(). */
 sky_err sky_he_layer_make(sky_he_layer *out, const sky_he_conv_shape *shape,
                           const sky_he_layer_options *o, bool with_weights, sky_error *e);
 void sky_he_layer_free(sky_he_layer *l);
 
 /* Bytes of Galois keys, each at the level of its first use: k rescales below n_data. */
 uint64_t sky_he_layer_key_bytes(const sky_he_conv_counts *c, const sky_he_params *p);
-/* Keys, ciphertexts and workspace of a run, without kept factors. */
+/* Keys, ciphertexts and workspace of a run, without kept factors and weights. */
 uint64_t sky_he_layer_memory_bytes(const sky_he_conv_counts *c, const sky_he_params *p);
 
 /* A context and a cost model of these parameters, made once and kept while the process lives and the
@@ -41,16 +47,27 @@ sky_err sky_he_shared_context(const sky_he_ctx **out, const sky_he_params *p, sk
 sky_err sky_he_shared_cost(const sky_he_cost_model **out, const sky_he_params *p,
                            const sky_he_cost_options *o, sky_error *e);
 
+/* The cost model's time of the layer, and of the unpruned one. cache_bytes as in sky_he_conv_ckks_options. */
+typedef struct sky_he_layer_times {
+    sky_he_cost_prediction pruned, whole;
+} sky_he_layer_times;
+sky_err sky_he_layer_predict(sky_he_layer_times *out, const sky_he_layer *l,
+                             const sky_he_cost_model *m, uint64_t cache_bytes, sky_error *e);
+
 typedef struct sky_he_layer_run {
-    sky_he_conv_times times;
+    sky_he_conv_times times; /* of the fastest run */
+    double *run_s;           /* NULL, or room for the time of each run: the caller's */
+    sky_he_conv_times floor; /* with o->floors: sky_he_conv_session_floor() */
     int64_t cached;
     double error_max; /* over all outputs, against the plain convolution */
     double value_max; /* the largest output */
 } sky_he_layer_run;
 
-/* Encrypts a seeded image with values in [-1, 1], runs the layer and compares. */
+/* Encrypts a seeded image with values in [-1, 1], runs the layer `runs` times and compares. out->run_s is read,
+ * and must be NULL or have room for `runs`. */
 sky_err sky_he_layer_run_real(sky_he_layer_run *out, const sky_he_layer *l, const sky_he_ctx *ctx,
-                              const sky_he_conv_ckks_options *o, uint64_t image_seed, sky_error *e);
+                              const sky_he_conv_ckks_options *o, uint64_t image_seed, int runs,
+                              sky_error *e);
 
 /* SKY_EPERM (128 bits of security are not reached), SKY_EINVAL, SKY_ELIMIT: what sky_he_ctx_new() would say,
  * without making anything. */

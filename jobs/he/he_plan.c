@@ -296,6 +296,7 @@ sky_err sky_he_conv_plan_create(sky_he_conv_plan **out, const sky_he_conv_shape 
     plan->shape = *shape;
     plan->packing = o->packing;
     plan->slots = o->slots;
+    plan->composes = o->composes;
     plan->depth = 1;
     err = place(plan, gap, e);
     if (err == SKY_OK)

@@ -1,6 +1,7 @@
 /* Packings on ciphertexts: what is decrypted is the plain convolution, for every packing, hoisting and random
  * masks; the evaluator did as many operations as were counted. */
 #include <criterion/criterion.h>
+#include <math.h>
 #include <string.h>
 
 #include "jobs/he/he_conv_ckks.h"
@@ -115,6 +116,7 @@ Test(he_conv_ckks, random_layers_of_every_packing)
         } while (sky_he_conv_plan_create(&plan, &s, &o, NULL) != SKY_OK);
         if (packing == SKY_HE_HYBRID || packing == SKY_HE_TOEPLITZ)
             o.split = between(&r, 0, plan->n_diagonals < 32 ? plan->n_diagonals : 32);
+        o.composes = round % 2;
         sky_he_conv_plan_free(plan);
         const double kept[] = {1, 0.9, 0.1, 0};
         layer_case c = case_of(&r, s, o, kept[between(&r, 0, 3)]);
@@ -188,36 +190,162 @@ Test(he_conv_ckks, too_few_primes_or_other_slots)
     sky_he_ctx_free(ctx);
 }
 
-/* Not how fast: that every operation of a program has a time, and that they add up. */
-Test(he_conv_ckks, cost_model_has_every_operation)
+/* --- the cost model --- */
+
+/* Not how fast: that every operation of a program has a time. */
+Test(he_conv_ckks, calibration_has_every_operation)
 {
     sky_he_ctx *ctx = context(10, 3);
     for (int h = 0; h < SKY_HE_HOISTINGS; h++) {
         sky_he_cost_model m;
         sky_error e = {0};
-        const sky_he_cost_options o = {.hoisting = (sky_he_hoisting)h,
-                                       .depth = 1,
-                                       .steps = 4,
-                                       .ciphertexts = 4,
-                                       .measure_us = 1000};
+        const sky_he_cost_options o = {
+            .hoisting = (sky_he_hoisting)h, .depth = 1, .measure_us = 500, .far_bytes = 1 << 20};
         cr_assert_eq(sky_he_cost_calibrate(&m, ctx, &o, &e), SKY_OK, "%s", e.text);
+        const bool twice = h == SKY_HE_HOISTING_DOUBLE;
+        const sky_he_cost_level *l[] = {twice ? &m.wide : &m.at[0], &m.at[1]};
         for (int k = 0; k < 2; k++) {
-            cr_assert_gt(m.full_s[k], 0);
-            cr_assert_gt(m.hoisted_s[k], 0);
-            cr_assert_gt(m.product_s[k], 0);
-            cr_assert_gt(m.add_s[k], 0);
-            cr_assert_gt(m.rescale_s[k], 0);
-            cr_assert_gt(m.encode_s[k], 0);
+            cr_assert_gt(l[k]->full_s, 0);
+            cr_assert_gt(l[k]->add_s, 0);
+            cr_assert_gt(l[k]->rescale_s, 0);
+            cr_assert_gt(l[k]->encode_s, 0);
+            for (int i = 0; i < SKY_HE_COST_DOTS; i++)
+                cr_assert_gt(l[k]->dot_s[i], 0);
         }
-        cr_assert(h != SKY_HE_HOISTING_DOUBLE || (m.giant_s > 0 && m.raise_s > 0));
-        sky_he_conv_counts c = {.products = {100, 10}, .rotations_hoisted = {8}};
-        const sky_he_cost_prediction none = sky_he_cost_predict(&m, &c, 0);
-        const sky_he_cost_prediction some = sky_he_cost_predict(&m, &c, 60);
-        const sky_he_cost_prediction all = sky_he_cost_predict(&m, &c, 1000);
-        cr_assert_float_eq(none.encode_s, 100 * m.encode_s[0] + 10 * m.encode_s[1], 1e-9);
-        cr_assert_float_eq(some.encode_s, 40 * m.encode_s[0] + 10 * m.encode_s[1], 1e-9);
-        cr_assert_eq(all.encode_s, 0);
-        cr_assert_float_eq(none.total_s - none.encode_s, all.total_s, 1e-12);
+        cr_assert(m.hoisted_s > 0 && m.hoist_s > 0 && m.copy_s > 0 && m.mask_s > 0);
+        cr_assert(!twice || (m.giant_s > 0 && m.raise_s > 0 && m.zero_s > 0));
+        cr_assert(m.term_s > 0 && m.copy_term_s > 0);
+        for (int k = 0; k < SKY_HE_OPERANDS; k++) {
+            const sky_he_cost_curve *c = &m.beyond[k];
+            cr_assert(c->op_bytes > 0 && c->distance[0] > 0);
+            for (int i = 1; i < SKY_HE_COST_POINTS; i++)
+                cr_assert(c->op_s[i] > 0 && c->distance[i] >= c->distance[i - 1]);
+        }
     }
+    sky_he_ctx_free(ctx);
+}
+
+/* A model with a time for each operation that nothing else has, and no caches. */
+static sky_he_cost_model made_up(sky_he_hoisting hoisting)
+{
+    sky_he_cost_model m = {.hoisting = hoisting,
+                           .hoist_s = 3,
+                           .hoisted_s = 5,
+                           .raise_s = 7,
+                           .giant_s = 11,
+                           .mask_s = 100,
+                           .hoist_bytes = 64};
+    for (int k = 0; k <= SKY_HE_DEPTH_MAX; k++) {
+        m.at[k] = (sky_he_cost_level){.full_s = 13,
+                                      .encode_s = 17,
+                                      .rescale_s = 0,
+                                      .add_s = 0,
+                                      .ct_bytes = 256,
+                                      .pt_bytes = 128,
+                                      .key_bytes = 1024};
+        for (int i = 0; i < SKY_HE_COST_DOTS; i++)
+            m.at[k].dot_s[i] = 1 << i;
+    }
+    m.wide = m.at[0];
+    m.term_s = m.copy_term_s = 17 + 2;
+    for (int k = 0; k < SKY_HE_OPERANDS; k++) {
+        m.beyond[k].op_bytes = 1;
+        for (int i = 0; i < SKY_HE_COST_POINTS; i++)
+            m.beyond[k].distance[i] = 1 << i;
+    }
+    return m;
+}
+
+/* Without caches a prediction is the counts times the times, for every packing, hoisting and mask. */
+Test(he_conv_ckks, predictions_are_counts_times_times)
+{
+    sky_rng r = test_rng("predictions");
+    for (int round = 0; round < 96; round++) {
+        const sky_he_packing packing = (sky_he_packing)(round % SKY_HE_PACKINGS);
+        const sky_he_hoisting hoisting = (sky_he_hoisting)(round / SKY_HE_PACKINGS % 3);
+        const sky_he_conv_shape s = random_layer(&r, packing);
+        const double kept[] = {1, 0.5, 0.1, 0};
+        sky_he_conv_options o = {
+            .packing = packing, .slots = 4096, .composes = sky_rng_below(&r, 2) == 1};
+        layer_case c = case_of(&r, s, o, kept[between(&r, 0, 3)]);
+        sky_he_conv_counts n;
+        cr_assert_eq(sky_he_conv_count(c.plan, &n, NULL), SKY_OK);
+        sky_he_cost_model m = made_up(hoisting);
+        sky_he_cost_prediction p;
+        cr_assert_eq(sky_he_cost_predict(&p, &m, c.plan, 0, NULL), SKY_OK);
+        const bool hoists = hoisting != SKY_HE_HOISTING_NONE;
+        const bool twice = hoisting == SKY_HE_HOISTING_DOUBLE;
+        const double *part_s = p.part_s;
+        cr_assert_float_eq(part_s[SKY_HE_PART_HOIST], hoists ? 3.0 * (double)n.hoists : 0, 1e-6);
+        cr_assert_float_eq(part_s[SKY_HE_PART_HOISTED], 5.0 * (double)sum(n.rotations_hoisted),
+                           1e-6);
+        cr_assert_float_eq(part_s[SKY_HE_PART_PRODUCTS], (double)sum(n.products), 1e-6);
+        const double masks = c.plan->selects ? (double)n.products[1] : 0;
+        cr_assert_float_eq(part_s[SKY_HE_PART_ENCODE],
+                           19 * ((double)sum(n.products) - masks) + 100 * masks, 1e-6);
+        if (!twice)
+            cr_assert_float_eq(part_s[SKY_HE_PART_FULL], 13.0 * (double)sum(n.rotations_full),
+                               1e-6);
+        /* Everything kept: nothing is encoded. */
+        cr_assert_eq(sky_he_cost_predict(&p, &m, c.plan, UINT64_MAX, NULL), SKY_OK);
+        cr_assert_eq(p.part_s[SKY_HE_PART_ENCODE], 0);
+        /* Keys from memory: each use takes its bytes longer. */
+        for (int i = 1; i < SKY_HE_COST_POINTS; i++)
+            m.beyond[SKY_HE_OPERAND_KEY].op_s[i] = 1;
+        sky_he_cost_prediction far;
+        cr_assert_eq(sky_he_cost_predict(&far, &m, c.plan, UINT64_MAX, NULL), SKY_OK);
+        cr_assert_float_eq(far.total_s - p.total_s, 1024.0 * (double)sky_he_rotations(&n), 1e-3,
+                           "%g", far.total_s - p.total_s);
+        case_free(&c);
+    }
+}
+
+/* Half of a factor's bytes past the caches, in the middle between two measured distances. */
+Test(he_conv_ckks, curves_are_linear_in_the_logarithm)
+{
+    const sky_he_cost_curve c = {
+        .op_bytes = 10, .distance = {4, 16, 64, 256, 1024}, .op_s = {1, 2, 1.5, 5, 9}};
+    cr_assert_eq(sky_he_cost_beyond(&c, 3, 10), 0);
+    cr_assert_float_eq(sky_he_cost_beyond(&c, 8, 10), 0.5, 1e-12);
+    cr_assert_float_eq(sky_he_cost_beyond(&c, 16, 20), 2, 1e-12);
+    cr_assert_float_eq(sky_he_cost_beyond(&c, 64, 10), 1,
+                       1e-12); /* never shorter than a nearer one */
+    cr_assert_float_eq(sky_he_cost_beyond(&c, 512, 10), 6, 1e-12);
+    cr_assert_float_eq(sky_he_cost_beyond(&c, 1e9, 10), 8, 1e-12);
+    sky_he_cost_level l = {.dot_s = {1, 3, 5, 9}};
+    cr_assert_float_eq(sky_he_cost_dot(&l, 1), 1, 1e-12);
+    cr_assert_float_eq(sky_he_cost_dot(&l, 2), 3, 1e-12);
+    cr_assert_float_eq(sky_he_cost_dot(&l, 3), 4, 1e-12);
+    cr_assert_float_eq(sky_he_cost_dot(&l, 8), 9, 1e-12);
+    cr_assert_float_eq(sky_he_cost_dot(&l, 6), 7, 1e-12);
+}
+
+/* The least of each operation: never more than a whole run, and more runs never make it more. */
+Test(he_conv_ckks, floors)
+{
+    sky_rng r = test_rng("floors");
+    sky_he_ctx *ctx = context(10, 3);
+    layer_case c = case_of(&r, sky_he_conv_square(4, 6, 8, 3, 1, -1),
+                           (sky_he_conv_options){.packing = SKY_HE_HYBRID, .slots = 512}, 1);
+    sky_he_conv_session *s;
+    const sky_he_conv_ckks_options o = {.hoisting = SKY_HE_HOISTING_DOUBLE, .floors = true};
+    cr_assert_eq(sky_he_conv_session_new(&s, ctx, c.plan, c.w, &o, NULL), SKY_OK);
+    cr_assert_eq(sky_he_conv_session_floor(s).total_s, 0);
+    double before = INFINITY;
+    for (int k = 0; k < 3; k++) {
+        sky_he_conv_times t;
+        cr_assert_eq(sky_he_conv_session_run(s, c.x, c.got, &t, NULL), SKY_OK);
+        const sky_he_conv_times floor = sky_he_conv_session_floor(s);
+        double parts = 0;
+        for (int i = 0; i < SKY_HE_PARTS; i++) {
+            parts += floor.part_s[i];
+            cr_assert_leq(floor.part_s[i], t.part_s[i] + 1e-12);
+        }
+        cr_assert_float_eq(parts, floor.total_s, 1e-9);
+        cr_assert(floor.total_s > 0 && floor.total_s <= t.total_s && floor.total_s <= before);
+        before = floor.total_s;
+    }
+    sky_he_conv_session_free(s);
+    case_free(&c);
     sky_he_ctx_free(ctx);
 }

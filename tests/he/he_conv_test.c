@@ -64,6 +64,7 @@ static sky_he_conv_options random_options(sky_rng *r, sky_he_conv_shape s, sky_h
         o.slots *= 2;
     if (packing == SKY_HE_HYBRID || packing == SKY_HE_TOEPLITZ || packing == SKY_HE_HALEVI_SHOUP)
         o.split = between(r, 0, plan->n_diagonals); /* need not be a power of two, nor divide */
+    o.composes = between(r, 0, 1);
     sky_he_conv_plan_free(plan);
     return o;
 }
@@ -208,6 +209,36 @@ Test(he_conv, formulas_for_every_layer_of_resnet18)
     cr_assert_eq(n, 20);
     for (int32_t i = 0; i < n; i++)
         check_channel_packings(l[i].shape, 8192);
+}
+
+/* Composed steps: as many rotations and products with all weights, and keys for powers of two and taps. */
+static void check_composed(sky_he_conv_shape s, sky_he_conv_options o)
+{
+    sky_he_conv_plan *plan = plan_of(s, o);
+    o.composes = true;
+    o.split = o.packing == SKY_HE_HYBRID ? plan->split : 0; /* as the uncomposed one chose */
+    sky_he_conv_plan *composed = plan_of(s, o);
+    const sky_he_conv_counts a = count(plan), b = count(composed);
+    cr_assert_eq(sky_he_rotations(&a), sky_he_rotations(&b), "%s, %d channels of %d",
+                 sky_he_packing_name(o.packing), s.c_in, s.h);
+    cr_assert_eq(a.products[0], b.products[0]);
+    const int32_t taps = s.window.kernel_h * s.window.kernel_w;
+    cr_assert_leq(b.steps, taps - 1 + log2_floor(plan->n_diagonals) + 1);
+    sky_he_conv_plan_free(plan);
+    sky_he_conv_plan_free(composed);
+}
+
+Test(he_conv, composed_steps_for_every_layer_of_resnet18)
+{
+    const sky_he_packing packings[] = {SKY_HE_INPUT_ROTATION, SKY_HE_OUTPUT_ROTATION,
+                                       SKY_HE_ADD_FIRST, SKY_HE_HYBRID};
+    layer l[32];
+    const int32_t n = resnet18(l);
+    for (int32_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < sizeof packings / sizeof *packings; k++)
+            check_composed(l[i].shape,
+                           (sky_he_conv_options){.packing = packings[k], .slots = 8192});
+    }
 }
 
 Test(he_conv, formulas_for_every_layer_of_resnet20)
