@@ -5,7 +5,7 @@
 import { writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
-import { launch, openPage, run, serve, workFolder } from './harness.mjs';
+import { launch, millionSweep, openPage, run, serve, workFolder } from './harness.mjs';
 
 const option = (name, fallback) => {
   const at = process.argv.indexOf(name);
@@ -14,27 +14,12 @@ const option = (name, fallback) => {
 const liveSeconds = Number(option('--live', '0'));
 const folder = workFolder();
 const db = join(folder, 'million.db');
-const sweep = (name, last) => {
-  const file = join(folder, `${name}.yaml`);
-  writeFileSync(file, `name: ${name}
-job: gemm
-space:
-  m: [196, 784, 1568, 3136]
-  n: [64, 128, 256, 512]
-  k: [576, 1152, 2304]
-  rows: {from: 4, to: ${last}, step: 1}
-  cols: {from: 4, to: 150, step: 1}
-derived: {pes: "rows * cols"}
-objectives: [{cycles: min}, {pes: min}]
-`);
-  return file;
-};
 const quantile = (list, q) => [...list].sort((a, b) => a - b)[Math.min(list.length - 1, Math.floor(q * list.length))];
 const note = (text) => process.stderr.write(`${text}\n`);
 const round = (x) => Math.round(x * 100) / 100;
 
 const result = { date: new Date().toISOString(), cpu: cpus()[0].model, cores: cpus().length, load_before: loadavg()[0] };
-run(['run', sweep('million', 150), '--db', db, '--progress', 'none'], [0]);
+run(['run', millionSweep(folder), '--db', db, '--progress', 'none'], [0]);
 const server = serve(['dash', '--db', db, '--listen', '127.0.0.1:0']);
 const url = await server.url;
 const browser = await launch();
@@ -169,7 +154,7 @@ await server.stop();
 
 if (liveSeconds > 0) {
   const live = join(folder, 'live.db');
-  const running = serve(['run', sweep('live', 60000), '--db', live, '--progress', 'none', '--dash', '127.0.0.1:0']);
+  const running = serve(['run', millionSweep(folder, 'live', 60000), '--db', live, '--progress', 'none', '--dash', '127.0.0.1:0']);
   const at = await running.url;
   const { page } = await openPage(browser, at);
   await page.goto(`${at}#/sweeps/live/front?xlog=1&ylog=1`);

@@ -242,7 +242,7 @@ check('failures are grouped by reason; a trial that failed has a page', '#/sweep
   assert.match(await row.innerText(), /fail/);
   await row.getByRole('link').click();
   await page.getByRole('heading', { name: /^Trial / }).waitFor();
-  await page.getByRole('heading', { name: 'Set aside' }).waitFor();
+  await page.getByRole('heading', { name: 'Failed' }).waitFor();
 });
 
 check('two sweeps are compared', '#/compare?s=flexsa-resnet50&s=flexsa-small', async (page) => {

@@ -84,8 +84,9 @@ export function Scatter(p: Props) {
   const scale = (k: 'x' | 'y'): Scale => {
     const e = view.ends ?? view.picture?.ends ?? { x: [0, 1], y: [0, 1] };
     const name = p[k];
-    return { column: name, unit: s.column(name)?.unit ?? '', log: k === 'x' ? p.xlog : p.ylog, texts: extents.value[name]?.texts,
-      lo: e[k][0], hi: e[k][1] };
+    const of = extents.value[name];
+    return { column: name, unit: s.column(name)?.unit ?? '', log: k === 'x' ? p.xlog : p.ylog, texts: of?.texts, choices: s.numbersOf(name),
+      only: of && !of.texts && of.lo === of.hi ? of.lo : undefined, lo: e[k][0], hi: e[k][1] };
   };
 
   // A new look: the columns are asked for, and the server's density is shown until they are here.

@@ -21,6 +21,9 @@ export const truncated = signal(false); // the sweep has more rows than a page h
 export const loading = computed(() => counts.value.total === 0 && (summary.value?.recorded ?? 0) > 0 && !loadError.value);
 // Columns with one value only: nothing is to be seen along them.
 export const constant = signal<Set<string>>(new Set());
+// The values of columns that have few.
+export const choices = signal<Map<string, (number | string)[]>>(new Map());
+export const numbersOf = (of: string) => choices.value.get(of)?.filter((v): v is number => typeof v === 'number');
 export const gpuName = signal('');
 
 export const summary = computed(() => sweeps.value?.find((s) => s.name === name.value) ?? null);
@@ -76,6 +79,7 @@ async function load(sweep: string) {
   batch(() => {
     schema.value = front.value = null;
     constant.value = new Set();
+    choices.value = new Map();
     loadError.value = filterError.value = frontError.value = '';
     counts.value = { rows: 0, total: 0, shown: 0, selected: 0, ms: 0 };
     truncated.value = false;
@@ -91,6 +95,7 @@ async function load(sweep: string) {
     gpuName.value = (await opening).gpu;
     const summed = await getJson<Summary>(sweepUrl(sweep, '/summary'));
     if (opened !== sweep || summed.rows < 2) return;
+    choices.value = new Map(summed.columns.flatMap((c) => (c.choices && c.choices.length > 1 ? [[c.name, c.choices] as const] : [])));
     constant.value = new Set(summed.columns.filter((c) => (c.choices ? c.choices.length < 2 : c.min === c.max)).map((c) => c.name));
   } catch (e) {
     if (opened === sweep) loadError.value = (e as Error).message;

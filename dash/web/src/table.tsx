@@ -26,6 +26,19 @@ export const tableColumns = (): ColumnInfo[] => {
   return (shown.length ? shown : all).slice(0, 24);
 };
 
+const headOf = (c: ColumnInfo) => (c.unit && c.unit !== c.name ? `${c.name} ${c.unit}` : c.name);
+
+// The widest text of the first rows that came: a number that is cut off is a wrong number.
+function longest(cache: Map<number, Record<string, any>>, c: ColumnInfo): number {
+  let most = 0;
+  let left = 60;
+  for (const row of cache.values()) {
+    if (left-- === 0) break;
+    most = Math.max(most, cell(row[c.name]).length);
+  }
+  return most;
+}
+
 export const sorting = () => {
   const text = q('sort') ?? '';
   return { column: text.replace(/^-/, ''), descending: text.startsWith('-') };
@@ -45,6 +58,7 @@ export function Table({ height, id }: { height: number; id: string }) {
   const total = n.value * ROW_PX;
   const spacer = Math.min(total, HEIGHT_MAX_PX);
   const room = height - ROW_PX; // below the head
+  const tall = Math.min(height, (Math.max(1, n.value) + 1) * ROW_PX + 14); // few rows need no more than that
 
   const fill = useMemo(() => latest(async () => {
     const { from, trials } = rows.value;
@@ -127,7 +141,8 @@ export function Table({ height, id }: { height: number; id: string }) {
     }
   };
   const sortBy = (name: string) => setQuery({ sort: sort.column !== name ? name : sort.descending ? null : `-${name}` }, true);
-  const rem = columns.map((c) => Math.max(c.type === 'text' ? 8 : 6.5, (c.name.length + (c.unit ? c.unit.length + 1 : 0)) * 0.52 + 1.8));
+  void filled.value;
+  const rem = columns.map((c) => Math.max(c.type === 'text' ? 7 : 5.5, headOf(c).length * 0.52 + 1.8, Math.min(22, longest(cache, c) * 0.53 + 1.6)));
   const grid = `6rem ${rem.map((w) => `minmax(${w.toFixed(1)}rem, ${w.toFixed(1)}fr)`).join(' ')}`;
   const least = `${(6 + rem.reduce((a, b) => a + b, 0)).toFixed(1)}rem`;
   const head = (name: string, unit: string, doc: string, sortable: boolean, number: boolean) => (
@@ -135,9 +150,9 @@ export function Table({ height, id }: { height: number; id: string }) {
       aria-sort={sort.column === name ? (sort.descending ? 'descending' : 'ascending') : 'none'}>
       {sortable ? (
         <button type="button" onClick={() => sortBy(name)}>
-          {name}{unit && <span class="unit"> {unit}</span>}<span class="arrow" aria-hidden="true">{sort.column === name ? (sort.descending ? ' ↓' : ' ↑') : ''}</span>
+          {name}{unit && unit !== name && <span class="unit"> {unit}</span>}<span class="arrow" aria-hidden="true">{sort.column === name ? (sort.descending ? ' ↓' : ' ↑') : ''}</span>
         </button>
-      ) : <span>{name}{unit && <span class="unit"> {unit}</span>}</span>}
+      ) : <span>{name}{unit && unit !== name && <span class="unit"> {unit}</span>}</span>}
     </div>
   );
   return (
@@ -149,7 +164,7 @@ export function Table({ height, id }: { height: number; id: string }) {
         )}
         <ColumnChooser columns={columns} />
       </div>
-      <div class="grid" role="grid" tabIndex={0} ref={scroller} onScroll={place} onKeyDown={key} style={{ height: `${height}px` }}
+      <div class="grid" role="grid" tabIndex={0} ref={scroller} onScroll={place} onKeyDown={key} style={{ height: `${tall}px` }}
         aria-label={`Trials of ${s.name.value}`} aria-rowcount={n.value + 1} aria-colcount={columns.length + 1}
         aria-activedescendant={active.value >= 0 ? `${id}-row-${active.value}` : undefined}>
         <div role="rowgroup" class="grid-head" style={{ minWidth: least }}>
@@ -160,7 +175,7 @@ export function Table({ height, id }: { height: number; id: string }) {
         </div>
         <div role="rowgroup" class="grid-body" style={{ height: `${spacer}px`, minWidth: least }}>
           <Body id={id} rows={rows} cache={cache} filled={filled} active={active} first={first} grid={grid} scroller={scroller} long={total > HEIGHT_MAX_PX} />
-          {n.value === 0 && <div role="row"><div role="gridcell" class="none">{s.counts.value.rows ? 'No trial is selected.' : 'No trial is recorded yet.'}</div></div>}
+          {n.value === 0 && <div role="row"><div role="gridcell" class="none">{s.loading.value ? 'Reading the rows…' : s.counts.value.rows ? 'No trial is selected.' : 'No trial is recorded yet.'}</div></div>}
         </div>
       </div>
     </div>

@@ -234,7 +234,7 @@ const handlers: { [K in Kind]: (q: Calls[K]['in']) => Calls[K]['out'] | Promise<
       const s = c.scaled(a.column, a.log, a.lo, a.hi);
       return s && { ...s, at: a.at };
     });
-    if (axes.some((a) => !a) || q.width < 1 || q.height < 1) return { bitmap: null, lines: true, drawn: 0, ms: 0 };
+    if (axes.some((a) => !a) || q.width < 1 || q.height < 1) return { bitmap: null, lines: true, drawn: 0, ms: 0, colourRange: null };
     const canvas = new OffscreenCanvas(q.width, q.height);
     const range = q.colour ? span(q.colour, false) : null;
     const done = drawParallel(canvas.getContext('2d')!, {
@@ -248,7 +248,7 @@ const handlers: { [K in Kind]: (q: Calls[K]['in']) => Calls[K]['out'] | Promise<
       ratio: q.ratio,
       dark: q.dark,
     });
-    return { bitmap: canvas.transferToImageBitmap(), ...done, ms: performance.now() - began };
+    return { bitmap: canvas.transferToImageBitmap(), ...done, ms: performance.now() - began, colourRange: done.lines ? range : null };
   },
 };
 
