@@ -5,6 +5,7 @@ import { useEffect, useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 import { Axes, GridLines, fraction, fromScaled, niceEnds, toScaled, type Box, type Scale } from './axis';
 import { ask } from './engine';
 import type { Extent, Lasso } from './engine/messages';
+import { MANY } from './firstlook';
 import { group, withUnit } from './format';
 import { dark } from './looks';
 import { PlotView, type Ends, type Look } from './plotview';
@@ -37,7 +38,6 @@ const NEAR_PX = 28;
 const CLICK_PX = 4;
 const SETTLE_MS = 120;
 const QUICK_MS = 8;
-const MANY = 100000; // rows take a while to come: the server's density is shown until then
 const BLEED = 8; // so much of a mark at the border is seen beyond it
 const AGAIN_MS = 250;
 
