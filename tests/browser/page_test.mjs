@@ -26,6 +26,12 @@ objectives: [{y: min}]
   run(['run', join(folder, 'fault.yaml'), '--db', db, '--progress', 'none']);
   writeFileSync(join(folder, 'one.yaml'), 'name: one\njob: gemm\nspace: {rows: [64]}\nobjectives: [{cycles: min}, {utilization: max}]\n');
   run(['run', join(folder, 'one.yaml'), '--db', db, '--progress', 'none'], [0]);
+  writeFileSync(join(folder, 'fine.yaml'), `name: fine
+job: noop
+space: {x: {from: 1, to: 300, step: 1}}
+derived: {fine: "1000000.0 - 150.0 * (x % 2) + ((x * 7919) % 300) * 0.0001"}
+`);
+  run(['run', join(folder, 'fine.yaml'), '--db', db, '--progress', 'none'], [0]);
   server = serve(['dash', '--db', db, '--listen', '127.0.0.1:0']);
   url = await server.url;
   browser = await launch();
@@ -129,6 +135,16 @@ check('the table scrolls over all rows and sorts', '#/sweeps/flexsa-resnet50/tab
   await page.getByRole('grid').focus();
   await page.keyboard.press('End');
   await page.locator('[aria-rowindex="5326"]').waitFor();
+});
+
+check('the table sorts by doubles, not by floats', '#/sweeps/fine/table?cols=fine', async (page) => {
+  for (const [clicks, order] of [[1, 'fine'], [2, 'fine desc']]) {
+    await page.goto(`${url}#/sweeps/fine/table?cols=fine&sort=${clicks === 1 ? '' : '-'}fine`);
+    const rows = JSON.parse(run(['results', 'fine', '--db', db, '--order-by', order, '--limit', '8', '--format', 'json'], [0]));
+    const first = rows.map((r) => String(r.trial)).join();
+    await page.waitForFunction((wanted) => [...document.querySelectorAll('.grid-body [role=row]')].sort((a, b) => a.ariaRowIndex - b.ariaRowIndex)
+      .slice(0, 8).map((r) => r.querySelector('a')?.textContent).join() === wanted, first);
+  }
 });
 
 check('the address restores the state', '#/sweeps/flexsa-resnet50/front', async (page) => {

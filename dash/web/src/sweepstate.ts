@@ -108,7 +108,8 @@ async function load(sweep: string) {
     gpuName.value = (await ask('open', { sweep, rowsMax: ROWS_MAX })).gpu; // before all else: questions are answered in turn
     if (opened !== sweep) return;
     ready = true;
-    refilter(); // and then the rows
+    refilter();
+    refresh();
     const summed = await getJson<Summary>(sweepUrl(sweep, '/summary'));
     if (opened !== sweep || summed.rows < 2) return;
     choices.value = new Map(summed.columns.flatMap((c) => (c.choices && c.choices.length > 1 ? [[c.name, c.choices] as const] : [])));
