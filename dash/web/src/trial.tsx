@@ -86,7 +86,7 @@ function Values({ title, row, columns }: { title: string; row: Row; columns: Col
 const List = ({ row, columns }: { row: Row; columns: ColumnInfo[] }) => (
   <dl class="values">
     {columns.map((c) => (
-      <div key={c.name}><dt>{c.name}{c.doc && <span class="doc">{c.doc}</span>}</dt><dd><span class="number">{exact(row[c.name])}</span>{c.unit && c.unit !== c.name && <span class="unit"> {c.unit}</span>}</dd></div>
+      <div key={c.name}><dt><span>{c.name}</span>{c.doc && <span class="doc">{c.doc}</span>}</dt><dd><span class="number">{exact(row[c.name])}</span>{c.unit && c.unit !== c.name && <span class="unit"> {c.unit}</span>}</dd></div>
     ))}
   </dl>
 );
