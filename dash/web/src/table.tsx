@@ -15,6 +15,7 @@ import { Menu, Toggle } from './ui';
 const ROW_PX = 30;
 const HEIGHT_MAX_PX = 12_000_000;
 const CACHE_MAX = 4000;
+const AHEAD = 2; // screenfuls of rows whose values are asked for before they are seen
 
 export const tableColumns = (): ColumnInfo[] => {
   const all = s.schema.value?.columns ?? [];
@@ -60,16 +61,18 @@ export function Table({ height, id }: { height: number; id: string }) {
   const room = height - ROW_PX; // below the head
   const tall = Math.min(height, (Math.max(1, n.value) + 1) * ROW_PX + 14); // few rows need no more than that
 
+  const near = useRef<number[]>([]); // trials around those that are seen: their values come ahead of the scroll
   const fill = useMemo(() => latest(async () => {
     const { from, trials } = rows.value;
-    const missing = trials.filter((t) => !cache.has(t));
+    const seen = trials.filter((t) => !cache.has(t));
+    const missing = seen.length ? seen : near.current.filter((t) => !cache.has(t));
     if (!missing.length) return;
     try {
       const got = await rowsOf(s.name.value, missing);
       if (cache.size > CACHE_MAX) cache.clear();
       got.forEach((row, i) => row && cache.set(missing[i], row));
-      if (rows.value.from === from) filled.value++;
-      else fill();
+      if (rows.value.from === from && seen.length) filled.value++;
+      fill(); // what has come into sight meanwhile, then what lies ahead
     } catch {
       // the next scroll or refresh asks again
     }
@@ -77,7 +80,11 @@ export function Table({ height, id }: { height: number; id: string }) {
   const window_ = useMemo(() => latest(async () => {
     const from = Math.max(0, first.value - 4);
     try {
-      const answer = await ask('trials', { from, to: from + visible + 12 });
+      const start = Math.max(0, from - AHEAD * visible);
+      const all = await ask('trials', { from: start, to: from + (1 + AHEAD) * visible + 12 });
+      const part = <T,>(list: T[]) => list.slice(from - start, from - start + visible + 12);
+      const answer = { trials: part(all.trials), selected: part(all.selected) };
+      near.current = all.trials;
       const old = rows.value;
       const same = old.from === from && old.trials.join() === answer.trials.join() && old.selected.join() === answer.selected.join();
       if (!same) rows.value = { from, ...answer };
