@@ -77,7 +77,8 @@ export function serve(args) {
 export function launch() {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-background-networking', '--disable-component-update', '--disable-default-apps', '--disable-sync', '--no-first-run', '--enable-precise-memory-info'],
+    args: ['--no-sandbox', '--disable-background-networking', '--disable-component-update', '--disable-default-apps', '--disable-sync', '--no-first-run', '--enable-precise-memory-info',
+      '--use-gl=angle', '--use-angle=swiftshader', '--enable-unsafe-swiftshader'], // WebGL 2 without a GPU, the same everywhere
   });
 }
 
