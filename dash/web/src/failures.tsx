@@ -65,10 +65,10 @@ export function Failures() {
       <h2>Newest</h2>
       <div class="scroll-x" tabIndex={0} role="region" aria-label="Newest failures">
         <table class="list">
-          <thead><tr><th scope="col" class="number">trial</th><th scope="col">kind</th><th scope="col">reason</th><th scope="col" class="number">attempts</th><th scope="col">when</th></tr></thead>
+          <thead><tr><th scope="col" class="number">trial</th><th scope="col">kind</th><th scope="col">reason</th><th scope="col" class="number late">attempts</th><th scope="col">when</th></tr></thead>
           <tbody>
             {newest.map((f) => (
-              <tr key={f.trial}><td class="number"><TrialLink sweep={sweep} trial={f.trial} /></td><td><span class="kind">{f.kind}</span></td><td class="reason">{f.reason}</td><td class="number">{f.attempts}</td><td class="muted nowrap">{when(f.at_ms)}</td></tr>
+              <tr key={f.trial}><td class="number"><TrialLink sweep={sweep} trial={f.trial} /></td><td><span class="kind">{f.kind}</span></td><td class="reason">{f.reason}</td><td class="number late">{f.attempts}</td><td class="muted nowrap">{when(f.at_ms)}</td></tr>
             ))}
           </tbody>
         </table>

@@ -58,7 +58,7 @@ export function Parallel() {
       const ratio = Math.min(2, devicePixelRatio || 1);
       const now = current.current;
       const answer = await ask('parallel', {
-        width: Math.round(now.width * ratio), height: Math.round(height * ratio), ratio, top: top * ratio, bottom: bottom * ratio,
+        width: Math.round(now.width * ratio), height: Math.round(height * ratio), ratio, top: now.top * ratio, bottom: bottom * ratio,
         axes: list.map((n, i) => {
           const v = now.scale(n);
           return { column: n, log: v.log, lo: fromScaled(v, v.lo), hi: fromScaled(v, v.hi), at: now.at(i) * ratio };
@@ -75,9 +75,9 @@ export function Parallel() {
       // the sweep was closed, or its columns come with the next refresh
     }
   }), []);
-  const current = useRef({ width, scale, at });
-  current.current = { width, scale, at };
-  const key = [names.join(), [...logs].join(), width, dark.value, colour].join('|');
+  const current = useRef({ width, scale, at, top });
+  current.current = { width, scale, at, top };
+  const key = [names.join(), [...logs].join(), width, top, dark.value, colour].join('|');
   useEffect(() => {
     s.want('parallel', [...names, colour].filter(Boolean));
     draw();
