@@ -37,6 +37,11 @@ struct sky_dash {
     unsigned ticks;
 };
 
+/* Questions of our own to a reader; a client's are counted up from 1. */
+#define OWN_POLL    UINT64_C(0)
+#define OWN_PRELOAD UINT64_MAX
+#define OWN_FORGET  (UINT64_MAX - 1)
+
 static const char policy[] =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
     "connect-src 'self'; worker-src 'self'; font-src 'self'; manifest-src 'self'; base-uri 'none'; "
@@ -141,7 +146,7 @@ static void on_timer(uv_timer_t *timer)
         tell_counts(d);
     if (d->ticks % PING_TICKS == 0)
         sky__events_ping(d->events, d->http);
-    const sky_http_request poll = {.path = "/"};
+    const sky_http_request poll = {.id = OWN_POLL, .path = "/"};
     if (!d->polling && d->ticks % (1 + clients / CROWD) == 0)
         d->polling = sky__reader_ask(d->readers[SKY__NEWS], &poll, sky__api_poll);
 }
@@ -149,12 +154,14 @@ static void on_timer(uv_timer_t *timer)
 static void on_answered(void *arg, uint64_t id, sky_http_response *r)
 {
     sky_dash *d = arg;
-    if (id == 0 && r->status == 204) { /* our own: preload or forget */
-        static const sky_http_request forget = {.path = "/"};
-        if (d->loading && !d->closing)
+    if (id == OWN_PRELOAD || id == OWN_FORGET) {
+        static const sky_http_request forget = {.id = OWN_FORGET, .path = "/"};
+        if (id == OWN_PRELOAD && !d->closing)
             sky__reader_ask(d->readers[SKY__BULK], &forget, sky__api_forget);
-        d->loading = false;
-    } else if (id == 0) { /* our own: poll */
+        if (id == OWN_PRELOAD)
+            d->loading = false;
+        free(r->body);
+    } else if (id == OWN_POLL) {
         d->polling = false;
         if (!d->closing && r->status == 200 && r->body)
             sky__events_push(d->events, d->http, "sweeps", r->body);
@@ -378,7 +385,7 @@ static void preload(sky_dash *d, uint64_t rows_max)
     char text[24];
     snprintf(text, sizeof text, "%llu", (unsigned long long)rows_max);
     const sky_http_arg rows = {"rows", text};
-    const sky_http_request r = {.path = "/", .args = &rows, .n_args = 1};
+    const sky_http_request r = {.id = OWN_PRELOAD, .path = "/", .args = &rows, .n_args = 1};
     d->loading = rows_max > 0 && sky__reader_ask(d->readers[SKY__QUICK], &r, sky__api_preload);
 }
 
