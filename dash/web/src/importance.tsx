@@ -49,7 +49,7 @@ export function Importance() {
   }, [metric, s.name.value, s.schema.value, s.constant.value, feasible, Math.floor(Math.log2(rows + 1) * 8)]);
   const shown = shares.value;
   if (!metric) return <Empty title="This sweep has no metric." />;
-  const drawn = slices.value.filter((v) => v.y === metric && v.bins.length);
+  const drawn = slices.value.filter((v) => v.y === metric && v.bins.length > 1); // of one value there is no line
   const bins = drawn.flatMap((v) => v.bins);
   const range: [number, number] = [Math.min(...bins.map((b) => b.q25)), Math.max(...bins.map((b) => b.q75))];
   const most = Math.max(1e-9, ...(shown?.parameters ?? []).map((p) => p.share));
