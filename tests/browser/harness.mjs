@@ -78,7 +78,7 @@ export function launch() {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     args: ['--no-sandbox', '--disable-background-networking', '--disable-component-update', '--disable-default-apps', '--disable-sync', '--no-first-run', '--enable-precise-memory-info',
-      '--use-gl=angle', '--use-angle=swiftshader', '--enable-unsafe-swiftshader'], // WebGL 2 without a GPU, the same everywhere
+      '--enable-unsafe-swiftshader'], // WebGL 2 without a GPU; all else stays as it is without one
   });
 }
 
