@@ -247,3 +247,21 @@ void sky_buf_sql_text(sky_buf *b, const char *text)
 {
     quoted(b, text, '\'');
 }
+
+void sky_buf_shell_word(sky_buf *b, const char *text)
+{
+    static const char plain[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_=.,:/+-@%";
+    if (text[0] && strspn(text, plain) == strlen(text)) {
+        sky_buf_puts(b, text);
+        return;
+    }
+    sky_buf_putc(b, '\'');
+    for (; *text; text++) {
+        if (*text == '\'')
+            sky_buf_puts(b, "'\\''");
+        else
+            sky_buf_putc(b, *text);
+    }
+    sky_buf_putc(b, '\'');
+}

@@ -43,5 +43,7 @@ void sky_buf_csv(sky_buf *b, const char *text);
 /* A word quoted for SQL: "name" for identifiers (doubled quotes inside), 'text' for strings. */
 void sky_buf_sql_name(sky_buf *b, const char *name);
 void sky_buf_sql_text(sky_buf *b, const char *text);
+/* A word for a POSIX shell, in single quotes where it needs them. */
+void sky_buf_shell_word(sky_buf *b, const char *text);
 
 #endif

@@ -58,7 +58,7 @@ static sky_err open_dash(const cli_args *a, viewer *v, sky_error *e)
                                 .listen = cli_text(a, "listen"),
                                 .token = token[0] ? token : NULL,
                                 .source = &source,
-                                .preload = true};
+                                .preload_rows_max = UINT64_MAX};
     return err == SKY_OK ? sky_dash_open(&v->dash, &o, e) : err;
 }
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "jobs/command.h"
 #include "sweeps/plan.h"
 
 /* ---- The token ---- */
@@ -47,25 +48,10 @@ sky_err cli_dash_token(const cli_args *a, char *out, size_t len, sky_error *e)
     return sky_dash_token_read(path, out, len, e);
 }
 
-/* ---- The command that runs a point again ---- */
+/* As many as a page holds: more would take a coordinator's memory for somebody who may never look. */
+enum { PRELOAD_ROWS_MAX = 2000000 };
 
-static void shell_word(sky_buf *b, const char *text)
-{
-    static const char plain[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_=.,:/+-@%";
-    if (text[0] && strspn(text, plain) == strlen(text)) {
-        sky_buf_puts(b, text);
-        return;
-    }
-    sky_buf_putc(b, '\'');
-    for (; *text; text++) {
-        if (*text == '\'')
-            sky_buf_puts(b, "'\\''");
-        else
-            sky_buf_putc(b, *text);
-    }
-    sky_buf_putc(b, '\'');
-}
+/* ---- The command that runs a point again ---- */
 
 static void append_again(const sky_plan *p, uint64_t trial, sky_buf *out)
 {
@@ -73,10 +59,10 @@ static void append_again(const sky_plan *p, uint64_t trial, sky_buf *out)
     const sky_descriptor *d = sky_plan_job(p);
     sky_plan_decode(p, trial, values);
     sky_buf_puts(out, "skyline eval ");
-    shell_word(out, d->name);
+    sky_buf_shell_word(out, d->name);
     if (sky_plan_plugin(p)) {
         sky_buf_puts(out, " --plugin ");
-        shell_word(out, sky_plan_plugin(p));
+        sky_buf_shell_word(out, sky_plan_plugin(p));
     }
     sky_buf_printf(out, " --seed %llu", (unsigned long long)sky_plan_trial_seed(p, trial));
     for (size_t i = 0; i < d->n_params; i++) {
@@ -86,9 +72,28 @@ static void append_again(const sky_plan *p, uint64_t trial, sky_buf *out)
         sky_buf_printf(&word, "%s=", d->params[i].name);
         sky_value_print(&word, &values[i]);
         sky_buf_putc(out, ' ');
-        shell_word(out, sky_buf_str(&word));
+        sky_buf_shell_word(out, sky_buf_str(&word));
         sky_buf_free(&word);
     }
+}
+
+/* A user's program has parameters that only its sweep file knows, so `eval` cannot take them: the program
+ * itself is said, as an executor starts it. */
+static bool append_program(const sky_plan *p, uint64_t trial, sky_buf *out)
+{
+    sky_value values[SKY_PARAMS_MAX];
+    sky_arena scratch = {0};
+    sky_job_ctx ctx;
+    sky_job_ctx_init(&ctx, &scratch);
+    ctx.command = sky_plan_command(p);
+    ctx.workdir = sky_plan_workdir(p);
+    ctx.seed = sky_plan_trial_seed(p, trial);
+    ctx.trial = trial;
+    ctx.threads = sky_plan_resources(p)->cpus;
+    sky_plan_decode(p, trial, values);
+    const bool ok = sky_command_shell_line(&ctx, sky_plan_job(p), values, out, NULL) == SKY_OK;
+    sky_arena_free(&scratch);
+    return ok;
 }
 
 bool cli_dash_again(const char *plan, uint64_t trial, sky_buf *out)
@@ -96,9 +101,10 @@ bool cli_dash_again(const char *plan, uint64_t trial, sky_buf *out)
     sky_plan *p = NULL;
     if (sky_plan_load(&p, plan, strlen(plan), NULL) != SKY_OK)
         return false;
-    /* A user's program has parameters that only its sweep file knows: `eval` cannot take them. */
-    const bool can = !sky_plan_command(p) && trial < sky_plan_positions(p);
-    if (can)
+    bool can = trial < sky_plan_positions(p);
+    if (can && sky_plan_command(p))
+        can = append_program(p, trial, out);
+    else if (can)
         append_again(p, trial, out);
     sky_plan_free(p);
     return can;
@@ -209,7 +215,8 @@ sky_err cli_dash_open(sky_dash **out, const cli_args *a, uv_loop_t *loop, const 
                                 .db = db,
                                 .listen = cli_text(a, "dash"),
                                 .token = token[0] ? token : NULL,
-                                .source = &source};
+                                .source = &source,
+                                .preload_rows_max = PRELOAD_ROWS_MAX};
     if (err == SKY_OK)
         err = sky_dash_open(out, &o, e);
     if (err == SKY_OK)

@@ -7,7 +7,7 @@
 #include "dash/api.h"
 #include "dash/frame.h"
 
-static sky_err fill_columns(const sky__resident *s, const char *const *names, size_t n,
+static sky_err fill_columns(const sky__resident *s, const char *const *names, size_t n, bool exact,
                             size_t first, sky__frame_column *columns, sky_error *e)
 {
     columns[0] = (sky__frame_column){
@@ -18,8 +18,8 @@ static sky_err fill_columns(const sky__resident *s, const char *const *names, si
         const sky_err err = sky__resident_column(s, names[i], &info, &values, e);
         if (err != SKY_OK)
             return err;
-        columns[i + 1] =
-            (sky__frame_column){.name = info->name, .dtype = SKY__F32, .doubles = values + first};
+        columns[i + 1] = (sky__frame_column){
+            .name = info->name, .dtype = exact ? SKY__F64 : SKY__F32, .doubles = values + first};
         if (info->type == SKY_TEXT) {
             columns[i + 1].is_text = true;
             columns[i + 1].texts =
@@ -31,12 +31,15 @@ static sky_err fill_columns(const sky__resident *s, const char *const *names, si
 
 typedef struct range_asked {
     uint64_t since, epoch, limit;
+    bool exact; /* doubles */
 } range_asked;
 
 static sky_err read_range(const sky_http_request *r, range_asked *q, size_t columns, sky_error *e)
 {
-    const uint64_t max = SKY__FRAME_BYTES_MAX / (8 + 4 * columns);
-    sky_err err = sky__arg_u64(r, "since", 0, UINT64_MAX, &q->since, e);
+    sky_err err = sky__arg_bool(r, "exact", false, &q->exact, e);
+    const uint64_t max = SKY__FRAME_BYTES_MAX / (8 + (q->exact ? 8 : 4) * columns);
+    if (err == SKY_OK)
+        err = sky__arg_u64(r, "since", 0, UINT64_MAX, &q->since, e);
     if (err == SKY_OK)
         err = sky__arg_u64(r, "epoch", 0, UINT64_MAX, &q->epoch, e);
     if (err == SKY_OK)
@@ -66,7 +69,7 @@ SKY__HANDLER(columns)
         const size_t first = reset ? 0 : (size_t)q.since;
         const size_t end = rows - first > q.limit ? first + (size_t)q.limit : rows;
         char meta[200];
-        err = fill_columns(s, names, n, first, columns, e);
+        err = fill_columns(s, names, n, q.exact, first, columns, e);
         snprintf(meta, sizeof meta,
                  "\"epoch\":%llu,\"reset\":%s,\"first\":%zu,\"next\":%zu,\"rows\":%zu",
                  (unsigned long long)s->epoch, reset ? "true" : "false", first, end, rows);
@@ -152,13 +155,27 @@ SKY__HANDLER(preload)
     sky_error ignored;
     sky__resident *s = NULL;
     sqlite3_stmt *q = NULL;
-    (void)r, (void)p, (void)e;
+    uint64_t rows = 0;
+    (void)p;
+    const sky_err err = sky__arg_u64(r, "rows", 0, UINT64_MAX, &rows, e);
+    if (err != SKY_OK)
+        return err;
     if (sqlite3_prepare_v2(sky_store_sqlite(sky__reader_store(t)),
-                           "SELECT name FROM sky_sweeps ORDER BY id DESC LIMIT 1", -1, &q,
-                           NULL) == SQLITE_OK &&
-        sqlite3_step(q) == SQLITE_ROW)
+                           "SELECT name, positions FROM sky_sweeps ORDER BY id DESC LIMIT 1", -1,
+                           &q, NULL) == SQLITE_OK &&
+        sqlite3_step(q) == SQLITE_ROW && (uint64_t)sqlite3_column_int64(q, 1) <= rows)
         sky__resident_get(t, (const char *)sqlite3_column_text(q, 0), &s, &ignored);
     sqlite3_finalize(q);
+    out->status = 204;
+    return SKY_OK;
+}
+
+SKY__HANDLER(forget)
+{
+    sky__reader_state *kept = sky__reader_kept(t);
+    (void)r, (void)p, (void)e;
+    sky__residents_free(kept->residents);
+    kept->residents = NULL;
     out->status = 204;
     return SKY_OK;
 }

@@ -136,6 +136,14 @@ static sky_err take_row(const sky__resident *s, sky__history *h, const double *c
     return SKY_OK;
 }
 
+/* Evenly; and at the beginning, where a front grows fastest, each time that a thirtieth more is there. */
+static bool due(const sky__history *h, size_t step)
+{
+    const size_t last = h->n ? h->samples[h->n - 1].rows : 0;
+    const size_t early = last / 30 + 1;
+    return h->rows - last >= (early < step ? early : step);
+}
+
 static sky_err grow(const sky__resident *s, sky__history *h, sky_error *e)
 {
     const double *columns[SKY_OBJECTIVES_MAX];
@@ -152,7 +160,7 @@ static sky_err grow(const sky__resident *s, sky__history *h, sky_error *e)
     for (size_t i = 0; i < n && err == SKY_OK; i++) {
         err = take_row(s, h, columns, list[i].row, e);
         h->rows++;
-        if (err == SKY_OK && ((i + 1) % step == 0 || i + 1 == n))
+        if (err == SKY_OK && (i + 1 == n || due(h, step)))
             err = take_sample(h, list[i].at_ms, e);
     }
     free(list);

@@ -152,7 +152,22 @@ static sky_err read_size(const sky_http_request *r, grid *g, sky_error *e)
     return err;
 }
 
-SKY__HANDLER(density)
+static sky_err load_few(sky__reader *t, const sky_http_request *r, const char *sweep,
+                        sky__resident **out, sky_error *e)
+{
+    static const char *const keys[] = {"x", "y", "z"};
+    const char *names[3];
+    size_t n = 0;
+    for (size_t i = 0; i < 3; i++) {
+        const char *name = sky__arg(r, keys[i]);
+        if (name && *name)
+            names[n++] = name;
+    }
+    return sky__resident_few(t, sweep, names, n, out, e);
+}
+
+static sky_err density(sky__reader *t, const sky_http_request *r, const sky__path *p, bool early,
+                       sky_http_response *out, sky_error *e)
 {
     sky__resident *s = NULL;
     axis x = {0}, y = {0};
@@ -165,7 +180,7 @@ SKY__HANDLER(density)
     if (err == SKY_OK)
         err = sky__arg_bool(r, "feasible", false, &feasible, e);
     if (err == SKY_OK)
-        err = sky__resident_get(t, p->parts[3], &s, e);
+        err = early ? load_few(t, r, p->parts[3], &s, e) : sky__resident_get(t, p->parts[3], &s, e);
     if (err == SKY_OK)
         err = axis_of(s, r, "x", &x, e);
     if (err == SKY_OK)
@@ -181,6 +196,16 @@ SKY__HANDLER(density)
     }
     grid_free(&g);
     return err == SKY_OK ? sky__api_frame(out, &b) : err;
+}
+
+SKY__HANDLER(density)
+{
+    return density(t, r, p, false, out, e);
+}
+
+SKY__HANDLER(density_early)
+{
+    return density(t, r, p, true, out, e);
 }
 
 /* ---- Groups of a column's values ---- */

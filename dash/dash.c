@@ -33,8 +33,14 @@ struct sky_dash {
     sky__events *events;
     uv_timer_t timer;
     bool polling, closing;
+    bool loading; /* the newest sweep's columns */
     unsigned ticks;
 };
+
+/* Questions of our own to a reader; a client's are counted up from 1. */
+#define OWN_POLL    UINT64_C(0)
+#define OWN_PRELOAD UINT64_MAX
+#define OWN_FORGET  (UINT64_MAX - 1)
 
 static const char policy[] =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
@@ -140,7 +146,7 @@ static void on_timer(uv_timer_t *timer)
         tell_counts(d);
     if (d->ticks % PING_TICKS == 0)
         sky__events_ping(d->events, d->http);
-    const sky_http_request poll = {.path = "/"};
+    const sky_http_request poll = {.id = OWN_POLL, .path = "/"};
     if (!d->polling && d->ticks % (1 + clients / CROWD) == 0)
         d->polling = sky__reader_ask(d->readers[SKY__NEWS], &poll, sky__api_poll);
 }
@@ -148,7 +154,14 @@ static void on_timer(uv_timer_t *timer)
 static void on_answered(void *arg, uint64_t id, sky_http_response *r)
 {
     sky_dash *d = arg;
-    if (id == 0) { /* our own: poll or preload */
+    if (id == OWN_PRELOAD || id == OWN_FORGET) {
+        static const sky_http_request forget = {.id = OWN_FORGET, .path = "/"};
+        if (id == OWN_PRELOAD && !d->closing)
+            sky__reader_ask(d->readers[SKY__BULK], &forget, sky__api_forget);
+        if (id == OWN_PRELOAD)
+            d->loading = false;
+        free(r->body);
+    } else if (id == OWN_POLL) {
         d->polling = false;
         if (!d->closing && r->status == 200 && r->body)
             sky__events_push(d->events, d->http, "sweeps", r->body);
@@ -301,7 +314,11 @@ static void on_request(void *arg, const sky_http_request *r)
         refuse(d, r->id, 405, "expected a GET");
         return;
     }
-    const sky__handler handler = sky__api_route(r, &p, &lane);
+    sky__handler handler = sky__api_route(r, &p, &lane);
+    if (handler == sky__api_density && d->loading) {
+        handler = sky__api_density_early; /* two columns are sooner here than all of them */
+        lane = SKY__BULK;
+    }
     if (handler == sky__api_metrics) {
         ask_metrics(d, r);
     } else if (handler) {
@@ -363,6 +380,15 @@ static sky_err open_parts(sky_dash *d, sky_error *e)
     return err;
 }
 
+static void preload(sky_dash *d, uint64_t rows_max)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%llu", (unsigned long long)rows_max);
+    const sky_http_arg rows = {"rows", text};
+    const sky_http_request r = {.id = OWN_PRELOAD, .path = "/", .args = &rows, .n_args = 1};
+    d->loading = rows_max > 0 && sky__reader_ask(d->readers[SKY__QUICK], &r, sky__api_preload);
+}
+
 sky_err sky_dash_open(sky_dash **out, const sky_dash_options *o, sky_error *e)
 {
     sky_dash *d = calloc(1, sizeof *d);
@@ -391,9 +417,7 @@ sky_err sky_dash_open(sky_dash **out, const sky_dash_options *o, sky_error *e)
         sky_dash_close(d);
         return err;
     }
-    const sky_http_request preload = {.path = "/"};
-    if (o->preload)
-        sky__reader_ask(d->readers[SKY__QUICK], &preload, sky__api_preload);
+    preload(d, o->preload_rows_max);
     uv_timer_start(&d->timer, on_timer, 0, EVENT_MS);
     snprintf(d->url, sizeof d->url, "http://%s:%u/", d->listen.address, sky_http_port(d->http));
     *out = d;

@@ -23,7 +23,9 @@ typedef struct sky_dash_options {
     const char *listen; /* ADDRESS:PORT; NULL = SKY_DASH_LISTEN. Port 0: any free one */
     const char *token;  /* who has it may read (required beyond loopback) and command; NULL: none */
     const sky_dash_source *source; /* copied; NULL: the file alone */
-    bool preload;                  /* the newest sweep's columns at once, before somebody looks */
+    /* The newest sweep's columns are read at once, before somebody looks, if it has at most so many
+     * positions. */
+    uint64_t preload_rows_max;
 } sky_dash_options;
 
 /* SKY_EPERM: an address beyond loopback without a token. SKY_EBUSY: the address is taken. Errors of

@@ -3,7 +3,7 @@
  *
  * Everything runs on the given loop; nothing here is thread-safe. A request is known by its number,
  * so that an answer which another thread worked out may come after the client has gone: it is then
- * dropped. http_lws.c is the only file that knows which library is behind this. */
+ * dropped. Only http_lws.c, http_reply.c and lwslib.c know which library is behind this. */
 #ifndef SKY_DASH_HTTP_H
 #define SKY_DASH_HTTP_H
 

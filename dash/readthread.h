@@ -19,6 +19,8 @@ typedef struct sky__reader_state {
     struct sky__watch *watch;          /* watch.c */
     struct sky__selection *selections; /* selection.c */
     const sky_dash_source *source;     /* never NULL */
+    const char *const *few;            /* resident.c: the only columns to load; NULL: all */
+    size_t n_few;
 } sky__reader_state;
 
 /* Answers r into *out, on the reader's thread. An error becomes the answer. */

@@ -102,17 +102,31 @@ static sky_err load_objectives(sky__resident *s, sqlite3 *db, sky_error *e)
     return SKY_OK;
 }
 
+static bool wanted(const sky__reader_state *kept, const char *name)
+{
+    for (size_t i = 0; i < kept->n_few; i++) {
+        if (strcasecmp(kept->few[i], name) == 0)
+            return true;
+    }
+    return !kept->few;
+}
+
 static sky_err open_columns(sky__reader *t, sky__resident *s, sky_error *e)
 {
+    const sky__reader_state *kept = sky__reader_kept(t);
     const char *names[SKY__RESIDENT_COLUMNS_MAX];
     size_t n = 0;
     /* The last two first: feasibility is always needed. */
     for (size_t i = s->n_infos; i-- > s->n_infos - 2;) {
+        if (i + 1 < s->n_infos && !wanted(kept, s->infos[i].name))
+            continue;
         s->infos[i].resident = (int)n;
         names[n++] = s->infos[i].name;
     }
     s->feasible = s->infos[s->n_infos - 1].resident;
     for (size_t i = 0; i < s->n_infos - 2 && n < SKY__RESIDENT_COLUMNS_MAX; i++) {
+        if (!wanted(kept, s->infos[i].name))
+            continue;
         s->infos[i].resident = (int)n;
         names[n++] = s->infos[i].name;
     }
@@ -249,6 +263,29 @@ sky_err sky__resident_get(sky__reader *t, const char *sweep, sky__resident **out
             return err;
     }
     return sky_fail(e, SKY_EAGAIN, "sweep '%s' is changing: ask again", sweep);
+}
+
+sky_err sky__resident_few(sky__reader *t, const char *sweep, const char *const *names, size_t n,
+                          sky__resident **out, sky_error *e)
+{
+    sky__reader_state *kept = sky__reader_kept(t);
+    sky__resident *s = NULL;
+    bool all = true;
+    kept->few = names;
+    kept->n_few = n;
+    sky_err err = sky__resident_get(t, sweep, &s, e);
+    for (size_t i = 0; i < n && err == SKY_OK; i++) {
+        const sky__column_info *c = sky__resident_info(s, names[i]);
+        all = all && (!c || c->resident >= 0);
+    }
+    if (err == SKY_OK && !all) { /* others than the time before */
+        forget(&kept->residents, s);
+        err = sky__resident_get(t, sweep, &s, e);
+    }
+    kept->few = NULL;
+    kept->n_few = 0;
+    *out = s;
+    return err;
 }
 
 const sky__column_info *sky__resident_info(const sky__resident *s, const char *name)

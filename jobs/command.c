@@ -256,6 +256,31 @@ static char **build_env(sky_job_ctx *ctx, const char *json)
     return env;
 }
 
+sky_err sky_command_shell_line(sky_job_ctx *ctx, const sky_descriptor *d, const sky_value *params,
+                               sky_buf *out, sky_error *e)
+{
+    char **argv = NULL;
+    const char *json = params_json(ctx->scratch, d, params);
+    sky_err err = json ? argv_with_json(ctx, d, params, json, &argv, e)
+                       : sky_fail(e, SKY_ENOMEM, "command: out of memory");
+    if (err != SKY_OK)
+        return err;
+    if (ctx->workdir[0]) {
+        sky_buf_puts(out, "cd ");
+        sky_buf_shell_word(out, ctx->workdir);
+        sky_buf_puts(out, " && ");
+    }
+    sky_buf_puts(out, "SKYLINE_PARAMS=");
+    sky_buf_shell_word(out, json);
+    sky_buf_printf(out, " SKYLINE_SEED=%" PRIu64 " SKYLINE_TRIAL=%" PRIu64, ctx->seed, ctx->trial);
+    sky_buf_printf(out, " SKYLINE_THREADS=%" PRIu32 " SKYLINE_GPUS='%s'", ctx->threads, ctx->gpus);
+    for (size_t i = 0; argv[i]; i++) {
+        sky_buf_putc(out, ' ');
+        sky_buf_shell_word(out, argv[i]);
+    }
+    return sky_buf_ok(out) ? SKY_OK : sky_fail(e, SKY_ENOMEM, "command: out of memory");
+}
+
 /* --- metrics --- */
 
 enum { SHOWN_BYTES_MAX = 200 }; /* of the program's line in a message */

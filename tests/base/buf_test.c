@@ -168,3 +168,17 @@ Test(buf, quoting)
     cr_assert(eq(str, STR(sky_buf_str(&b)), "\"a\"\"b'c\"'a\"b''c'"));
     sky_buf_free(&b);
 }
+
+Test(buf, shell_words)
+{
+    static const char *const words[][2] = {
+        {"a-b_1=/x.y", "a-b_1=/x.y"}, {"", "''"},     {"a b", "'a b'"},
+        {"it's", "'it'\\''s'"},       {"$x", "'$x'"}, {"a\nb", "'a\nb'"},
+    };
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        sky_buf b = {0};
+        sky_buf_shell_word(&b, words[i][0]);
+        cr_assert(eq(str, STR(sky_buf_str(&b)), STR(words[i][1])));
+        sky_buf_free(&b);
+    }
+}

@@ -1,6 +1,6 @@
 // What the browser tests share: a store, a server, Chromium.
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, existsSync } from 'node:fs';
+import { mkdtempSync, rmSync, existsSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve, dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -17,6 +17,23 @@ export function workFolder() {
   const path = mkdtempSync(join(tmpdir(), 'skyline-page-'));
   process.on('exit', () => rmSync(path, { recursive: true, force: true }));
   return path;
+}
+
+// A sweep of 1,037,232 points that a computer evaluates in two seconds; with a larger `last`, one that goes on.
+export function millionSweep(folder, name = 'million', last = 150) {
+  const file = join(folder, `${name}.yaml`);
+  writeFileSync(file, `name: ${name}
+job: gemm
+space:
+  m: [196, 784, 1568, 3136]
+  n: [64, 128, 256, 512]
+  k: [576, 1152, 2304]
+  rows: {from: 4, to: ${last}, step: 1}
+  cols: {from: 4, to: 150, step: 1}
+derived: {pes: "rows * cols"}
+objectives: [{cycles: min}, {pes: min}]
+`);
+  return file;
 }
 
 // Runs to its end; a sweep with failed trials exits 1, which is fine here.
@@ -60,7 +77,8 @@ export function serve(args) {
 export function launch() {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-background-networking', '--disable-component-update', '--disable-default-apps', '--disable-sync', '--no-first-run', '--enable-precise-memory-info'],
+    args: ['--no-sandbox', '--disable-background-networking', '--disable-component-update', '--disable-default-apps', '--disable-sync', '--no-first-run', '--enable-precise-memory-info',
+      '--enable-unsafe-swiftshader'], // WebGL 2 without a GPU; all else stays as it is without one
   });
 }
 

@@ -26,6 +26,19 @@ objectives: [{y: min}]
   run(['run', join(folder, 'fault.yaml'), '--db', db, '--progress', 'none']);
   writeFileSync(join(folder, 'one.yaml'), 'name: one\njob: gemm\nspace: {rows: [64]}\nobjectives: [{cycles: min}, {utilization: max}]\n');
   run(['run', join(folder, 'one.yaml'), '--db', db, '--progress', 'none'], [0]);
+  writeFileSync(join(folder, 'fine.yaml'), `name: fine
+job: noop
+space: {x: {from: 1, to: 300, step: 1}}
+derived: {fine: "1000000.0 - 150.0 * (x % 2) + ((x * 7919) % 300) * 0.0001"}
+`);
+  run(['run', join(folder, 'fine.yaml'), '--db', db, '--progress', 'none'], [0]);
+  writeFileSync(join(folder, 'many.yaml'), `name: many
+job: gemm
+space: {rows: {from: 4, to: 223, step: 1}, cols: {from: 4, to: 183, step: 1}}
+derived: {pes: "rows * cols"}
+objectives: [{cycles: min}, {pes: min}]
+`);
+  run(['run', join(folder, 'many.yaml'), '--db', db, '--progress', 'none'], [0]);
   server = serve(['dash', '--db', db, '--listen', '127.0.0.1:0']);
   url = await server.url;
   browser = await launch();
@@ -129,6 +142,16 @@ check('the table scrolls over all rows and sorts', '#/sweeps/flexsa-resnet50/tab
   await page.getByRole('grid').focus();
   await page.keyboard.press('End');
   await page.locator('[aria-rowindex="5326"]').waitFor();
+});
+
+check('the table sorts by doubles, not by floats', '#/sweeps/fine/table?cols=fine', async (page) => {
+  for (const [clicks, order] of [[1, 'fine'], [2, 'fine desc']]) {
+    await page.goto(`${url}#/sweeps/fine/table?cols=fine&sort=${clicks === 1 ? '' : '-'}fine`);
+    const rows = JSON.parse(run(['results', 'fine', '--db', db, '--order-by', order, '--limit', '8', '--format', 'json'], [0]));
+    const first = rows.map((r) => String(r.trial)).join();
+    await page.waitForFunction((wanted) => [...document.querySelectorAll('.grid-body [role=row]')].sort((a, b) => a.ariaRowIndex - b.ariaRowIndex)
+      .slice(0, 8).map((r) => r.querySelector('a')?.textContent).join() === wanted, first);
+  }
 });
 
 check('the address restores the state', '#/sweeps/flexsa-resnet50/front', async (page) => {
@@ -242,7 +265,7 @@ check('failures are grouped by reason; a trial that failed has a page', '#/sweep
   assert.match(await row.innerText(), /fail/);
   await row.getByRole('link').click();
   await page.getByRole('heading', { name: /^Trial / }).waitFor();
-  await page.getByRole('heading', { name: 'Set aside' }).waitFor();
+  await page.getByRole('heading', { name: 'Failed' }).waitFor();
 });
 
 check('two sweeps are compared', '#/compare?s=flexsa-resnet50&s=flexsa-small', async (page) => {
@@ -258,6 +281,39 @@ check('one point alone is drawn in the middle', '#/sweeps/one/front', async (pag
   await page.getByText('1 trial, drawn as a point.').waitFor();
   assert.ok((await inkOf(page, 'canvas.dots')) > 10);
 });
+
+// The two ways of drawing many points, one against the other. A point of WebGL's is some pixels wide, one of the
+// counts' is one: each counted pixel has ink there too, and there is no ink away from a counted pixel.
+for (const [what, query] of [['all points', ''], ['log axes', 'xlog=1&ylog=1'], ['a part', 'x=rows&y=cols&r=rows:100:199']])
+  check(`WebGL 2 draws what is counted: ${what}`, `#/sweeps/many/front?draw=density&${query}`, async (page) => {
+    const pixels = async (how, words) => {
+      await page.evaluate((hash) => { location.hash = hash; }, `#/sweeps/many/front?draw=${how}&${query}`);
+      await page.getByText(words).waitFor();
+      await page.waitForTimeout(500);
+      return page.locator('canvas.dots').first().evaluate((c) => {
+        const { data, width, height } = c.getContext('2d').getImageData(0, 0, c.width, c.height);
+        return { width, height, ink: Array.from({ length: width * height }, (_, i) => (data[4 * i + 3] > 8 ? 1 : 0)) };
+      });
+    };
+    const counted = await pixels('density', /counted in each pixel/);
+    const drawn = await pixels('points', /drawn by the graphics card/);
+    assert.deepEqual([drawn.width, drawn.height], [counted.width, counted.height]);
+    const { width, height } = counted;
+    const near = (p, i, reach) => {
+      for (let dy = -reach; dy <= reach; dy++)
+        for (let dx = -reach; dx <= reach; dx++) {
+          const x = (i % width) + dx;
+          const y = Math.floor(i / width) + dy;
+          if (x >= 0 && y >= 0 && x < width && y < height && p.ink[y * width + x]) return true;
+        }
+      return false;
+    };
+    const inked = (p) => p.ink.flatMap((v, i) => (v ? [i] : []));
+    const missed = inked(counted).filter((i) => !near(drawn, i, 1)).length;
+    const stray = inked(drawn).filter((i) => !near(counted, i, 2)).length;
+    assert.ok(inked(counted).length > 500, `${inked(counted).length} pixels are counted`);
+    assert.deepEqual({ missed, stray }, { missed: 0, stray: 0 });
+  });
 
 check('exports are what is shown', "#/sweeps/flexsa-resnet50/front?where=organisation+%3D+'1G1F'+AND+batch+%3D+64&cols=organisation,batch,pe_utilization&sort=-pe_utilization", async (page) => {
   await page.getByText(/ of 5,325 selected/).waitFor();

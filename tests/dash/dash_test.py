@@ -40,6 +40,12 @@ space:
 objectives: [{y: min}]
 repeats: 3
 """
+PROGRAM = """name: program
+job: command
+command: [sh, -c, 'printf "{\\"y\\": %d}\\n" $((20 * SKYLINE_TRIAL + $1))', "it's", "{x}"]
+space: {x: [10, 20]}
+metrics: {y: {goal: min}}
+"""
 FAILING = """name: failing
 job: fault
 space:
@@ -309,6 +315,10 @@ def test_trial(server):
     check(trial["again"].startswith("skyline eval fault --seed ") and " x=6 " in trial["again"], trial["again"])
     again = json.loads(run([SKYLINE] + trial["again"].split()[1:], "."))
     check(again["metrics"]["y"] == trial["row"]["y"], "the command gives the same")
+    program = server.json("/api/v1/sweeps/program/trials/1")["again"]
+    said = subprocess.run(["sh", "-c", program], stdout=subprocess.PIPE, check=True).stdout
+    row = server.json("/api/v1/sweeps/program/trials/1")["row"]
+    check(json.loads(said)["y"] == row["y"] == 40, f"a program's line gives the same: {program}")
     failed = server.json("/api/v1/sweeps/failing/trials/3")
     check(failed["row"] is None and len(failed["failures"]) == 1, "a failed trial has its reason")
     response, body = server.ask("/api/v1/sweeps/grid/trials/4/artifact?name=notes.bin")
@@ -494,7 +504,8 @@ def test_run(cwd):
 
 
 def prepare(cwd):
-    for name, text in (("grid", GRID), ("repeated", REPEATED), ("failing", FAILING)):
+    for name, text in (("grid", GRID), ("repeated", REPEATED), ("failing", FAILING),
+                       ("program", PROGRAM)):
         open(os.path.join(cwd, name + ".yaml"), "w").write(text)
         run([SKYLINE, "run", name + ".yaml", "--db", "dash.db", "-j", "1"], cwd, ok=(0, 1))
     db = sqlite3.connect(os.path.join(cwd, "dash.db"))

@@ -39,21 +39,21 @@ export function Compare() {
     return () => { gone = true; };
   }, [key, x, y, q('xgoal'), q('ygoal'), rows, schemas.value]);
   const set = (name: string, on: boolean) => setQuery({ s: on ? [...chosen, name] : chosen.filter((n) => n !== name) }, true);
-  const options = common.map((c) => ({ value: c.name, text: c.unit ? `${c.name}, ${c.unit}` : c.name }));
+  const options = common.map((c) => ({ value: c.name, text: c.unit && c.unit !== c.name ? `${c.name}, ${c.unit}` : c.name }));
   const v = data.value;
   return (
     <div class="compare">
       <h1 tabIndex={-1}>Compare</h1>
-      <fieldset class="pick"><legend>Sweeps</legend>
+      {(sweeps.value ?? []).length > 0 && <fieldset class="pick"><legend>Sweeps</legend>
         {(sweeps.value ?? []).map((w) => <Toggle key={w.id} label={w.name} on={chosen.includes(w.name)} onChange={(on) => set(w.name, on)} />)}
-      </fieldset>
-      {chosen.length < 2 && <Empty title="Choose two sweeps or more." />}
+      </fieldset>}
+      {chosen.length < 2 && <Empty title={(sweeps.value ?? []).length < 2 ? 'There are not two sweeps to compare yet.' : 'Choose two sweeps or more.'}><p>Their fronts are drawn over the same two columns.</p></Empty>}
       {error.value && chosen.length > 1 && <Notice kind="bad">{error.value}</Notice>}
       {chosen.length > 1 && schemas.value.length === chosen.length && (common.length < 2 ? <Empty title="These sweeps have fewer than two columns in common." /> : (
         <div class="plot-tools">
-          <Select label="Across" value={x} options={options} onChange={(n) => setQuery({ x: n, xgoal: null, xlog: null }, true)} />
+          <Select label="X axis" value={x} options={options} onChange={(n) => setQuery({ x: n, xgoal: null, xlog: null }, true)} />
           <Toggle label="log" on={q('xlog') === '1'} onChange={(on) => setQuery({ xlog: on ? '1' : null })} />
-          <Select label="Up" value={y} options={options} onChange={(n) => setQuery({ y: n, ygoal: null, ylog: null }, true)} />
+          <Select label="Y axis" value={y} options={options} onChange={(n) => setQuery({ y: n, ygoal: null, ylog: null }, true)} />
           <Toggle label="log" on={q('ylog') === '1'} onChange={(on) => setQuery({ ylog: on ? '1' : null })} />
         </div>
       ))}
@@ -105,7 +105,7 @@ function Figures({ v }: { v: Comparison }) {
   return (
     <div class="scroll-x" tabIndex={0} role="region" aria-label="Figures of the fronts">
       <table class="list">
-        <thead><tr><th scope="col">sweep</th><th scope="col" class="number">trials</th><th scope="col" class="number">front</th><th scope="col" class="number">on the joint front</th><th scope="col" class="number">hypervolume</th>{v.sweeps.map((w) => <th scope="col" class="number" key={w.name}>of {w.name} dominated</th>)}</tr></thead>
+        <thead><tr><th scope="col">sweep</th><th scope="col" class="number">trials</th><th scope="col" class="number">front</th><th scope="col" class="number">on the joint front</th><th scope="col" class="number">hypervolume</th>{v.sweeps.map((w) => <th scope="col" class="number" key={w.name}>dominates {w.name}</th>)}</tr></thead>
         <tbody>
           {v.sweeps.map((w, k) => (
             <tr key={w.name}>
@@ -116,7 +116,7 @@ function Figures({ v }: { v: Comparison }) {
           ))}
         </tbody>
       </table>
-      <p class="hint">Hypervolumes are to one reference point, {v.objectives.map((o, j) => `${o.name} ${plain(v.reference[j], 4)}`).join(', ')}; all fronts together reach {brief(v.hypervolume)}.</p>
+      <p class="hint">A sweep dominates as much of another as the part of the other&rsquo;s front that a point of its own is better than. Hypervolumes are to one reference point, {v.objectives.map((o, j) => `${o.name} ${plain(v.reference[j], 4)}`).join(', ')}; all fronts together reach {brief(v.hypervolume)}.</p>
     </div>
   );
 }

@@ -1,18 +1,26 @@
 // The page's side of the worker: one question, one promised answer.
 import type { Calls, Kind } from './engine/messages';
 
-const worker = new Worker(new URL('./engine/engine.worker.ts', import.meta.url), { type: 'module' });
 const waiting = new Map<number, { resolve: (out: any) => void; reject: (e: Error) => void }>();
 let last = 0;
 
-worker.onmessage = (event: MessageEvent<{ id: number; out?: unknown; error?: string }>) => {
+// Made when it is first needed: a page's first picture does not wait for it.
+let worker: Worker | null = null;
+function begin(): Worker {
+  const made = new Worker(new URL('./engine/engine.worker.ts', import.meta.url), { type: 'module' });
+  made.onmessage = onMessage;
+  made.onerror = onError;
+  return made;
+}
+
+const onMessage = (event: MessageEvent<{ id: number; out?: unknown; error?: string }>) => {
   const { id, out, error } = event.data;
   const w = waiting.get(id);
   waiting.delete(id);
   if (error !== undefined) w?.reject(new Error(error));
   else w?.resolve(out);
 };
-worker.onerror = (event) => {
+const onError = (event: ErrorEvent) => {
   const e = new Error(event.message || 'the drawing worker stopped');
   for (const w of waiting.values()) w.reject(e);
   waiting.clear();
@@ -22,7 +30,7 @@ export function ask<K extends Kind>(kind: K, q: Calls[K]['in']): Promise<Calls[K
   const id = ++last;
   return new Promise((resolve, reject) => {
     waiting.set(id, { resolve, reject });
-    worker.postMessage({ id, kind, q });
+    (worker ??= begin()).postMessage({ id, kind, q });
   });
 }
 

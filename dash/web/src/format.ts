@@ -3,8 +3,10 @@
 const PREFIXES: [number, string][] = [[1e15, 'P'], [1e12, 'T'], [1e9, 'G'], [1e6, 'M'], [1e3, 'k'], [1, ''], [1e-3, 'm'], [1e-6, 'µ'],
   [1e-9, 'n'], [1e-12, 'p'], [1e-15, 'f']];
 // Units that take a prefix; a percentage or a ratio does not.
-const SCALED = new Set(['s', 'J', 'W', 'Hz', 'B', 'byte', 'bytes', 'bit', 'bits', 'V', 'A', 'm', 'g', 'FLOP', 'FLOPS', 'flop',
-  'flops', 'op', 'ops', 'cycles', 'cycle', 'MAC', 'MACs', 'B/s', 'J*s', 'Js', 'J s', 'op/s', 'ops/s', '1/s']);
+const SCALED = new Set(['s', 'J', 'W', 'Hz', 'B', 'bit', 'V', 'A', 'm', 'g', 'FLOP', 'FLOPS', 'B/s', 'J*s', 'Js', 'J s', 'FLOP/s', '1/s']);
+// What is counted: nobody says kilocycles. Large numbers of these have a power of ten, or a letter after them.
+const COUNTED = new Set(['', 'byte', 'bytes', 'bits', 'op', 'ops', 'flop', 'flops', 'cycle', 'cycles', 'MAC', 'MACs', 'sample', 'samples', 'op/s', 'ops/s']);
+const MANY = 1e6;
 
 const trim = (text: string) => (text.includes('.') ? text.replace(/\.?0+$/, '') : text);
 const minus = (text: string) => text.replace('-', '−');
@@ -42,27 +44,34 @@ export function prefixFor(x: number): [number, string] {
 // A value with its unit: 12.4 mJ, 3.1 k, 0.87.
 export function withUnit(x: number, unit: string, digits = 4): string {
   if (!Number.isFinite(x)) return plain(x);
-  const scaled = SCALED.has(unit) || (unit === '' && Math.abs(x) >= 1e5);
+  const scaled = SCALED.has(unit) || (COUNTED.has(unit) && Math.abs(x) >= MANY);
   if (!scaled) return unit ? `${plain(x, digits)} ${unit}` : plain(x, digits);
   const [factor, prefix] = prefixFor(x);
-  return `${minus(trim((x / factor).toPrecision(digits)))}${prefix || unit ? ' ' : ''}${prefix}${unit}`.trimEnd();
+  const between = COUNTED.has(unit) && unit ? ' ' : '';
+  return `${minus(trim((x / factor).toPrecision(digits)))}${prefix || unit ? ' ' : ''}${prefix}${between}${unit}`.trimEnd();
 }
+
+export const counted = (unit: string) => COUNTED.has(unit);
 
 export function axisPrefix(lo: number, hi: number, unit: string): [number, string] {
   const most = Math.max(Math.abs(lo), Math.abs(hi));
-  if (!SCALED.has(unit) && !(unit === '' && (most >= 1e5 || most < 1e-3))) return [1, ''];
+  if (!SCALED.has(unit) && !(COUNTED.has(unit) && (most >= MANY || most < 1e-3))) return [1, ''];
   return prefixFor(most);
 }
 
-// What an axis says: 'energy_j, mJ'. Without a unit a prefix is a power of ten.
+// What an axis says: 'energy_j, mJ'. Of what is counted a prefix is a power of ten: 'macs, 10⁹ MACs'.
 export function axisTitle(name: string, unit: string, [factor, prefix]: [number, string]): string {
-  if (unit) return unit === name && !prefix ? name : `${name}, ${prefix}${unit}`;
-  return prefix ? `${name}, ×10${superscript(Math.round(Math.log10(factor)))}` : name;
+  const power = prefix && COUNTED.has(unit) ? `10${superscript(Math.round(Math.log10(factor)))}` : '';
+  const said = unit === name ? '' : unit;
+  if (power) return `${name}, ${said ? `${power} ${said}` : `×${power}`}`;
+  return said || prefix ? `${name}, ${prefix}${unit}` : name;
 }
 
 export function duration(s: number | null | undefined): string {
   if (s === null || s === undefined || !Number.isFinite(s) || s < 0) return '–';
-  if (s < 1) return `${Math.round(s * 1000)} ms`;
+  if (s === 0) return '0 s';
+  if (s < 1e-3) return `${s < 1e-5 ? trim((s * 1e6).toPrecision(2)) : Math.round(s * 1e6)} µs`;
+  if (s < 1) return `${s < 0.01 ? trim((s * 1e3).toPrecision(2)) : Math.round(s * 1000)} ms`;
   if (s < 60) return `${s < 10 ? trim(s.toFixed(1)) : Math.round(s)} s`;
   if (s < 3600) return `${Math.floor(s / 60)} min ${Math.floor(s % 60)} s`;
   if (s < 86400) return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
@@ -71,7 +80,10 @@ export function duration(s: number | null | undefined): string {
 
 export const bytes = (n: number) => withUnit(n, 'B', 3);
 export const rate = (x: number) => (x >= 1e5 ? withUnit(x, '', 3) : plain(x, x >= 100 ? 3 : 2)) + ' /s';
-export const percent = (x: number) => `${x >= 0.9995 && x < 1 ? '99.9' : trim((100 * x).toFixed(x < 0.1 ? 1 : 0))} %`;
+export const percent = (x: number, digits = -1) => {
+  if (digits >= 0) return `${(100 * x).toFixed(digits)} %`;
+  return `${x >= 0.9995 && x < 1 ? '99.9' : trim((100 * x).toFixed(x < 0.1 ? 1 : 0))} %`;
+};
 
 export function when(ms: number): string {
   if (!(ms > 0)) return '–';
@@ -83,10 +95,10 @@ export function ago(ms: number): string {
   return s < 2 ? 'now' : `${duration(s).replace(/ \d+ (s|min|h)$/, (m, u) => (s >= 600 && u !== 'h' ? '' : m))} ago`;
 }
 
-// A value of a row, exactly.
+// A value of a row, exactly; long whole numbers in groups of three digits.
 export function exact(v: unknown): string {
   if (v === null || v === undefined) return '–';
-  if (typeof v === 'number') return minus(String(v));
+  if (typeof v === 'number') return minus(Number.isSafeInteger(v) && Math.abs(v) >= 1e5 ? group(v) : String(v));
   if (typeof v === 'boolean') return v ? 'yes' : 'no';
   return String(v);
 }

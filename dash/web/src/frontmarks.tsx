@@ -45,6 +45,8 @@ export function FrontMarks({ box, x, y, xgoal, ygoal, small }: Props) {
   const inside = placed.filter(({ at }) => at[0] >= -box.width && at[0] <= 2 * box.width && at[1] >= -box.height && at[1] <= 2 * box.height);
   const every = Math.max(1, Math.ceil(inside.length / MARKS_MAX));
   const knee = f.knee === null ? undefined : placed.find((v) => v.p.place === f.knee);
+  // The word stands outside of the front, but within the plot.
+  const left = knee ? (xgoal === 'min' ? knee.at[0] > box.left + 44 : knee.at[0] > box.left + box.width - 44) : false;
   const chosen = Number(q('trial') ?? NaN);
   const r = small ? 2.2 : inside.length > 100 ? 2.4 : 3.6;
   return (
@@ -54,7 +56,7 @@ export function FrontMarks({ box, x, y, xgoal, ygoal, small }: Props) {
       {knee && (
         <g class="knee" transform={`translate(${knee.at[0].toFixed(1)},${knee.at[1].toFixed(1)})`}>
           <path d="M0,-7L7,0L0,7L-7,0Z" />
-          {!small && <text x={xgoal === 'min' ? -11 : 11} y={ygoal === 'min' ? 17 : -9} text-anchor={xgoal === 'min' ? 'end' : 'start'}>knee</text>}
+          {!small && <text x={left ? -11 : 11} y={ygoal === 'min' ? 17 : -9} text-anchor={left ? 'end' : 'start'}>knee</text>}
         </g>
       )}
       {placed.filter((v) => v.p.trial === chosen).map(({ at }) => <circle key="chosen" class="chosen" cx={at[0]} cy={at[1]} r={9} />)}

@@ -49,6 +49,9 @@ export function Importance() {
   }, [metric, s.name.value, s.schema.value, s.constant.value, feasible, Math.floor(Math.log2(rows + 1) * 8)]);
   const shown = shares.value;
   if (!metric) return <Empty title="This sweep has no metric." />;
+  const drawn = slices.value.filter((v) => v.y === metric && v.bins.length > 1); // of one value there is no line
+  const bins = drawn.flatMap((v) => v.bins);
+  const range: [number, number] = [Math.min(...bins.map((b) => b.q25)), Math.max(...bins.map((b) => b.q75))];
   const most = Math.max(1e-9, ...(shown?.parameters ?? []).map((p) => p.share));
   return (
     <div class="importance">
@@ -66,25 +69,25 @@ export function Importance() {
               <li key={p.name}>
                 <span class="share-name">{p.name}</span>
                 <span class="share-bar"><span style={{ width: `${(100 * p.share) / most}%` }} /></span>
-                <span class="number">{percent(p.share)}</span>
+                <span class="number">{percent(p.share, 1)}</span>
               </li>
             ))}
           </ol>
           <h2>Slices</h2>
-          <p class="hint">The median of {metric} along each parameter, all others as they come; the band holds the middle half.</p>
-          <div class="slices">{slices.value.filter((v) => v.y === metric && v.bins.length).map((v) => <SliceChart key={v.x} slice={v} />)}</div>
+          <p class="hint">The median of {metric} along each parameter, all others as they come; the band holds the middle half. All have the same vertical axis.</p>
+          <div class="slices">{drawn.map((v) => <SliceChart key={v.x} slice={v} range={range} />)}</div>
         </>
       ))}
     </div>
   );
 }
 
-function SliceChart({ slice }: { slice: Slice }) {
+function SliceChart({ slice, range }: { slice: Slice; range: [number, number] }) {
   const texts = slice.bins[0].text !== null ? slice.bins.map((b) => b.text ?? '') : undefined;
   const x = texts ? texts.map((_, i) => i) : slice.bins.map((b) => ((b.low ?? 0) + (b.high ?? 0)) / 2);
   return (
     <LineChart label={`${slice.y} along ${slice.x}, ${slice.bins.length} bins`} height={216}
       series={[{ name: slice.x, x, y: slice.bins.map((b) => b.median), low: slice.bins.map((b) => b.q25), high: slice.bins.map((b) => b.q75), dots: slice.bins.length <= 24 }]}
-      x={{ column: slice.x, unit: s.column(slice.x)?.unit, texts }} y={{ column: slice.y, unit: s.column(slice.y)?.unit }} />
+      x={{ column: slice.x, unit: s.column(slice.x)?.unit, texts, choices: texts ? undefined : s.numbersOf(slice.x) }} y={{ column: slice.y, unit: s.column(slice.y)?.unit, range }} />
   );
 }

@@ -17,8 +17,8 @@ export interface Series {
 interface Props {
   label: string;
   series: Series[];
-  x: { column: string; unit?: string; log?: boolean; texts?: string[] };
-  y: { column: string; unit?: string; log?: boolean; zero?: boolean };
+  x: { column: string; unit?: string; log?: boolean; texts?: string[]; choices?: number[] };
+  y: { column: string; unit?: string; log?: boolean; zero?: boolean; range?: [number, number] }; // range: the same for several charts
   height?: number;
 }
 
@@ -34,10 +34,10 @@ export function LineChart({ label, series, x, y, height = 200 }: Props) {
     const least = (v: number[]) => v.reduce((a, b) => Math.min(a, b), Infinity);
     const most = (v: number[]) => v.reduce((a, b) => Math.max(a, b), -Infinity);
     const [xlo, xhi] = x.texts ? niceEnds(least(xs), most(xs), false, true) : ends(least(xs), most(xs), x.log);
-    const [ylo, yhi] = niceEnds(y.zero ? Math.min(0, least(ys)) : least(ys), most(ys), !!y.log, false);
-    const make = (a: Props['x'], lo: number, hi: number): Scale => ({ column: a.column, unit: a.unit ?? '', log: !!a.log, texts: a.texts, lo, hi });
+    const [ylo, yhi] = y.range ? niceEnds(y.range[0], y.range[1], !!y.log, false) : niceEnds(y.zero ? Math.min(0, least(ys)) : least(ys), most(ys), !!y.log, false);
+    const make = (a: Props['x'], lo: number, hi: number): Scale => ({ column: a.column, unit: a.unit ?? '', log: !!a.log, texts: a.texts, choices: a.choices, lo, hi });
     return { sx: make(x, xlo, xhi), sy: make(y, y.zero && ylo < 0 && least(ys) >= 0 ? 0 : ylo, yhi) };
-  }, [series, x.log, y.log, x.column, y.column]);
+  }, [series, x.log, y.log, x.column, y.column, x.choices, y.range?.join()]);
   const px = (v: number) => box.left + (box.width * (toScaled(sx, v) - sx.lo)) / (sx.hi - sx.lo);
   const py = (v: number) => box.top + box.height - (box.height * (toScaled(sy, v) - sy.lo)) / (sy.hi - sy.lo);
   return (

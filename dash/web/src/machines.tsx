@@ -2,9 +2,13 @@
 import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { getJson, sweepUrl, type Environment } from './client';
-import { duration, exact, group } from './format';
+import { bytes, duration, exact, group } from './format';
 import * as s from './sweepstate';
 import { Empty, Notice } from './ui';
+
+// What a machine said of itself, for people.
+export const said = (name: string, v: unknown) =>
+  typeof v === 'number' && name.endsWith('_bytes') ? bytes(v) : v !== null && typeof v === 'object' ? JSON.stringify(v) : exact(v);
 
 export function Machines() {
   const list = useSignal<Environment[] | null>(null);
@@ -24,11 +28,11 @@ export function Machines() {
   return (
     <div class="machines">
       {error.value && <Notice kind="bad">{error.value}</Notice>}
-      {list.value?.length === 0 && <Empty title="No machine has returned a result yet." />}
+      {list.value?.length === 0 && <Empty title="No machine has returned a result yet."><p>Each machine that evaluates a trial is listed here, with its processor, kernel and versions.</p></Empty>}
       {list.value?.map((e) => (
         <section key={String(e.id)}>
           <h2>{exact(parse(e.json).host ?? `environment ${e.id}`)} <span class="muted">{group(e.trials)} trials, busy {duration(e.busy_s)}</span></h2>
-          <dl class="values">{Object.entries(parse(e.json)).map(([k, v]) => <div key={k}><dt>{k}</dt><dd>{typeof v === 'object' ? JSON.stringify(v) : exact(v)}</dd></div>)}</dl>
+          <dl class="values">{Object.entries(parse(e.json)).map(([k, v]) => <div key={k}><dt>{k}</dt><dd>{said(k, v)}</dd></div>)}</dl>
         </section>
       ))}
       <section>

@@ -28,7 +28,7 @@ export const valueTable = (dark: boolean) => (dark ? table(CIVIDIS, 0.22, 1) : t
 export const countTable = (dark: boolean) =>
   dark ? table(['#2e4458', '#5b82a6', '#a9cbe8', '#f2f8fd'], 0, 1) : table(['#b4c6d6', '#6f93b3', '#31608c', '#0b2545'], 0, 1);
 export const contextTable = (dark: boolean) =>
-  dark ? table(['#24292d', '#4a5157'], 0, 1) : table(['#e9ebec', '#c3c8cb'], 0, 1);
+  dark ? table(['#20252a', '#3e454b'], 0, 1) : table(['#e9ebec', '#c3c8cb'], 0, 1);
 
 export const cssColour = (c: Rgb) => `rgb(${c[0]},${c[1]},${c[2]})`;
 

@@ -6,7 +6,7 @@ import { ask, latest } from './engine';
 import type { Extent } from './engine/messages';
 import { group, plain } from './format';
 import { dark } from './looks';
-import { columnOptions } from './pareto';
+import { columnOptions, Legend } from './pareto';
 import { filter, q, route, setQuery, setRange, short } from './route';
 import * as s from './sweepstate';
 import { Table } from './table';
@@ -29,20 +29,23 @@ export function Parallel() {
   const [ref, outer] = useWidth();
   const canvas = useRef<HTMLCanvasElement>(null);
   const extents = useSignal<Record<string, Extent>>({});
-  const said = useSignal({ lines: true, drawn: 0 });
+  const said = useSignal<{ lines: boolean; drawn: number; colourRange: [number, number] | null }>({ lines: true, drawn: 0, colourRange: null });
   const names = chosenAxes();
   const logs = new Set((q('plog') ?? '').split(',').filter(Boolean));
   const colour = q('colour') ?? '';
   const width = Math.max(outer, names.length * AXIS_PX);
   const height = innerWidth < 640 ? 340 : 400;
-  const top = 58;
+  // Long titles take turns on two lines.
+  const spacing = (width - 100) / Math.max(1, names.length - 1);
+  const stagger = names.some((n) => titleOf(n).length * 6.9 + 18 > spacing);
+  const top = stagger ? 58 : 40;
   const bottom = height - 26;
   const at = (i: number) => (names.length < 2 ? width / 2 : 50 + ((width - 100) * i) / (names.length - 1));
   const scale = (name: string): Scale => {
     const e = extents.value[name];
     const log = logs.has(name) && !e?.texts && (e?.positive ?? Infinity) < Infinity;
     const [lo, hi] = e ? ends(e, log) : [0, 1];
-    return { column: name, unit: s.column(name)?.unit ?? '', log, texts: e?.texts, lo, hi, only: e && e.lo === e.hi && !e.texts ? e.lo : undefined };
+    return { column: name, unit: s.column(name)?.unit ?? '', log, texts: e?.texts, lo, hi, choices: s.numbersOf(name), only: e && e.lo === e.hi && !e.texts ? e.lo : undefined };
   };
   const draw = useMemo(() => latest(async () => {
     const c = canvas.current;
@@ -55,7 +58,7 @@ export function Parallel() {
       const ratio = Math.min(2, devicePixelRatio || 1);
       const now = current.current;
       const answer = await ask('parallel', {
-        width: Math.round(now.width * ratio), height: Math.round(height * ratio), ratio, top: top * ratio, bottom: bottom * ratio,
+        width: Math.round(now.width * ratio), height: Math.round(height * ratio), ratio, top: now.top * ratio, bottom: bottom * ratio,
         axes: list.map((n, i) => {
           const v = now.scale(n);
           return { column: n, log: v.log, lo: fromScaled(v, v.lo), hi: fromScaled(v, v.hi), at: now.at(i) * ratio };
@@ -72,9 +75,9 @@ export function Parallel() {
       // the sweep was closed, or its columns come with the next refresh
     }
   }), []);
-  const current = useRef({ width, scale, at });
-  current.current = { width, scale, at };
-  const key = [names.join(), [...logs].join(), width, dark.value, colour].join('|');
+  const current = useRef({ width, scale, at, top });
+  current.current = { width, scale, at, top };
+  const key = [names.join(), [...logs].join(), width, top, dark.value, colour].join('|');
   useEffect(() => {
     s.want('parallel', [...names, colour].filter(Boolean));
     draw();
@@ -97,11 +100,11 @@ export function Parallel() {
           <div class="parallel-plot" style={{ width: `${width}px`, height: `${height}px` }}>
             <canvas ref={canvas} aria-hidden="true" class="dots" style={{ left: '0', top: '0', width: `${width}px`, height: `${height}px` }} />
             <svg class="figure over" width={width} height={height} role="img" aria-label={`Parallel coordinates of ${names.join(', ')}; ${group(s.counts.value.selected)} trials selected`}>
-              {names.map((n, i) => <ParallelAxis key={n} scale={scale(n)} x={at(i)} top={top} bottom={bottom} width={width} index={i} />)}
+              {names.map((n, i) => extents.value[n] && <ParallelAxis key={n} scale={scale(n)} x={at(i)} top={top} bottom={bottom} width={width} line={stagger ? 2 - ((i + 1) % 2) : 1} />)}
             </svg>
           </div>
         </div>
-        <figcaption><p class="summary">{said.value.lines ? `${group(said.value.drawn)} trials, a line each.` : `${group(said.value.drawn)} trials, drawn as bands of counts; lines from ${group(8000)} down.`}</p></figcaption>
+        <figcaption><Legend legend={{ range: said.value.colourRange, how: 'points', countMax: 0 }} colour={colour} colourLog={false} /><p class="summary">{s.loading.value ? `Reading ${group(s.summary.value?.recorded ?? 0)} rows…` : said.value.lines ? `${group(said.value.drawn)} ${said.value.drawn === 1 ? 'trial' : 'trials'}, a line each.` : `${group(said.value.drawn)} trials, drawn as bands of counts; lines from ${group(8000)} down.`}</p></figcaption>
       </figure>
       <Ranges names={names} extents={extents.value} />
       <section class="below" aria-label="Trials"><Table height={330} id="parallel-table" /></section>
@@ -109,13 +112,19 @@ export function Parallel() {
   );
 }
 
+const shortened = (title: string) => (title.length > 20 ? `${title.slice(0, 19)}…` : title);
+const titleOf = (name: string) => {
+  const unit = s.column(name)?.unit;
+  return shortened(unit && unit !== name ? `${name}, ${unit}` : name);
+};
+
 const ends = (e: Extent, log: boolean): [number, number] => {
   const [lo, hi] = niceEnds(log ? e.positive : e.lo, e.hi, log, !!e.texts);
   if (e.texts || !(e.hi > e.lo)) return [lo, hi];
   return log ? [Math.log10(e.positive), Math.log10(e.hi)] : [e.lo, e.hi];
 };
 
-function ParallelAxis({ scale, x, top, bottom, width, index }: { scale: Scale; x: number; top: number; bottom: number; width: number; index: number }) {
+function ParallelAxis({ scale, x, top, bottom, width, line }: { scale: Scale; x: number; top: number; bottom: number; width: number; line: number }) {
   const drag = useSignal<[number, number] | null>(null);
   const { ticks, title } = ticksOf(scale, 5);
   const range = filter.value.ranges.find((r) => r.column === scale.column);
@@ -125,14 +134,14 @@ function ParallelAxis({ scale, x, top, bottom, width, index }: { scale: Scale; x
   const value = (py: number) => fromScaled(scale, scale.lo + ((bottom - py) / (bottom - top)) * (scale.hi - scale.lo));
   const goal = s.schema.value?.objectives.find((o) => o.name === scale.column)?.goal;
   const anchor = x < 60 ? 'start' : x > width - 60 ? 'end' : 'middle';
-  const short_ = title.length > 20 ? `${title.slice(0, 19)}…` : title;
+  const short_ = shortened(title);
   return (
     <g class="parallel-axis">
-      <text class="title" x={anchor === 'start' ? 4 : anchor === 'end' ? width - 4 : x} y={index % 2 ? 18 : 36} text-anchor={anchor}><title>{title}</title>
+      <text class="title" x={anchor === 'start' ? 4 : anchor === 'end' ? width - 4 : x} y={line === 2 ? 36 : 18} text-anchor={anchor}><title>{title}</title>
         <tspan class="name">{short_}</tspan><tspan class="goal">{goal ? (goal === 'min' ? ' ↓' : ' ↑') : ''}</tspan></text>
       <line class="base" x1={x} x2={x} y1={top} y2={bottom} />
       {ticks.map((t) => <g key={t.label}><line class="base" x1={x - 4} x2={x} y1={y(t.at)} y2={y(t.at)} /><text class="tick halo" x={x - 7} y={y(t.at) + 4} text-anchor="end">{t.label}</text></g>)}
-      {shown && <rect class="brush" x={x - 9} width={18} y={Math.min(shown[0], shown[1])} height={Math.max(1, Math.abs(shown[1] - shown[0]))} />}
+      {shown && <rect class="brush axis-brush" x={x - 9} width={18} y={Math.min(shown[0], shown[1])} height={Math.max(1, Math.abs(shown[1] - shown[0]))} />}
       <rect class="grab" data-axis={scale.column} x={x - 22} width={44} y={top - 6} height={bottom - top + 12}
         onPointerDown={(e) => { e.currentTarget.setPointerCapture(e.pointerId); const p = local(e); drag.value = [p, p]; }}
         onPointerMove={(e) => { if (drag.value) drag.value = [drag.value[0], local(e)]; }}

@@ -7,7 +7,8 @@ import { anyFilter } from './filterbar';
 import { LineChart } from './linechart';
 import { dark } from './looks';
 import { cssColour, countTable, valueTable } from './palette';
-import { filter, q, setQuery } from './route';
+import { info, status } from './live';
+import { filter, href, q, setQuery } from './route';
 import { Scatter, type Tool } from './scatter';
 import * as s from './sweepstate';
 import { Table } from './table';
@@ -38,11 +39,12 @@ export function Pareto() {
           {objectives.length > 2 && <Toggle label="matrix of objectives" on={matrix} onChange={(on) => setQuery({ matrix: on ? '1' : null, zoom: null }, true)} />}
           {matrix && objectives.map((o) => <Toggle key={o.name} label={`log ${o.name}`} on={logs.includes(o.name)}
             onChange={(on) => setQuery({ mlog: (on ? [...logs, o.name] : logs.filter((n) => n !== o.name)).join(',') })} />)}
-          <Toggle label="dominated" on={q('dominated') !== '0'} onChange={(on) => setQuery({ dominated: on ? null : '0' })} title="Show the trials that are not on the front" />
+          <Toggle label="dominated trials" on={q('dominated') !== '0'} onChange={(on) => setQuery({ dominated: on ? null : '0' })} title="Show the trials that are not on the front" />
+          {!matrix && <button type="button" class="quiet swap" onClick={swap}>⇄ swap axes</button>}
         </div>
-        {none ? <Empty title="No trial is recorded yet."><p>Points appear here as soon as workers return them.</p></Empty> : (
+        {none ? <Waiting /> : (
           <figure data-figure="scatter">
-            {matrix ? <Matrix names={objectives.map((o) => o.name)} logs={logs} /> : (
+            {matrix ? <Matrix height={plotHeight()} names={objectives.map((o) => o.name)} logs={logs} /> : (
               <Scatter key="main" id="main" {...a} tool={tool} height={plotHeight()} onLegend={(l) => (legend.value = l)} />
             )}
             <figcaption>
@@ -57,12 +59,12 @@ export function Pareto() {
         <FrontPanel />
         <Growth />
       </aside>
-      <section class="below" aria-label="Trials"><Table height={tableHeight()} id="pareto-table" /></section>
+      {!none && <section class="below" aria-label="Trials"><Table height={tableHeight()} id="pareto-table" /></section>}
     </div>
   );
 }
 
-const plotHeight = () => (innerWidth < 640 ? Math.min(440, Math.max(340, innerWidth * 0.98)) : Math.min(620, Math.max(420, innerHeight - 390)));
+const plotHeight = () => (innerWidth < 640 ? Math.min(440, Math.max(340, innerWidth * 0.98)) : Math.min(660, Math.max(440, innerHeight - 330)));
 const tableHeight = () => (innerWidth < 640 ? 360 : 330);
 
 function AxisControls() {
@@ -78,7 +80,7 @@ function AxisControls() {
     <div class="controls">
       {(['x', 'y'] as const).map((k) => (
         <div class="control" key={k}>
-          <Select label={k === 'x' ? 'Across' : 'Up'} value={a[k]} options={columnOptions(false)}
+          <Select label={k === 'x' ? 'X axis' : 'Y axis'} value={a[k]} options={columnOptions(false)}
             onChange={(v) => setQuery({ [k]: v, [`${k}goal`]: null, [`${k}log`]: null, zoom: null }, true)} />
           {!isText(a[k]) && <div class="row">{better(k)}<Toggle label="log" on={a[`${k}log`]} onChange={(on) => setQuery({ [`${k}log`]: on ? '1' : null, zoom: null }, true)} /></div>}
         </div>
@@ -91,7 +93,6 @@ function AxisControls() {
         <Select label="Size" value={a.size} options={columnOptions(true, 'all the same')} onChange={(v) => setQuery({ size: v }, true)} />
         {a.size && (s.counts.value.rows > 30000) && <p class="hint">Sizes are drawn up to 30,000 points.</p>}
       </div>
-      <div class="row"><button type="button" class="quiet" onClick={swap}>⇄ swap axes</button></div>
     </div>
   );
 }
@@ -101,11 +102,35 @@ function swap() {
   setQuery({ x: a.y, y: a.x, xlog: a.ylog ? '1' : null, ylog: a.xlog ? '1' : null, xgoal: a.ygoal, ygoal: a.xgoal, zoom: null }, true);
 }
 
-function Legend({ legend, colour, colourLog }: { legend: { range: [number, number] | null; how: string; server: boolean; countMax: number } | null; colour: string; colourLog: boolean }) {
+// Says what it waits for, and what to do if that is not there.
+function Waiting() {
+  const state = s.summary.value?.state ?? 'running';
+  const workers = status.value?.workers;
+  return (
+    <Empty title="No trial is recorded yet.">
+      {state !== 'running' ? <p>This sweep is {state}.</p>
+        : info.value?.live && workers === 0 ? <p>No worker is connected. Start one, here or on another machine: <code>skyline worker</code></p>
+        : <p>Points appear here as workers return them.</p>}
+      {(s.summary.value?.failed ?? 0) > 0 && <p><a href={href(['sweeps', s.name.value, 'failures'])}>{group(s.summary.value!.failed)} trials have failed</a></p>}
+    </Empty>
+  );
+}
+
+export function Legend({ legend, colour, colourLog }: { legend: { range: [number, number] | null; how: string; countMax: number } | null; colour: string; colourLog: boolean }) {
   const c = s.column(colour);
   const byCount = !legend?.range;
   if (!legend || (byCount && legend.how === 'points')) return null;
   const table = byCount ? countTable(dark.value) : valueTable(dark.value);
+  const kinds = c?.type === 'text' && !byCount ? s.choices.value.get(colour) : undefined;
+  if (c?.type === 'text' && !byCount) {
+    if (!kinds || kinds.length > 12) return null;
+    return (
+      <ul class="legend plain" aria-label={`Colour: ${colour}`}>
+        <li>{colour}</li>
+        {kinds.map((kind, i) => <li key={kind}><span class="swatch" style={{ background: cssColour(table[Math.min(255, Math.floor((255 * i) / Math.max(1, kinds.length - 1)))]) }} /> {kind}</li>)}
+      </ul>
+    );
+  }
   const stops = [0, 51, 102, 153, 204, 255].map((i) => cssColour(table[i])).join(', ');
   const say = (v: number) => (byCount ? group(v) : withUnit(v, c?.unit ?? '', 3));
   return (
@@ -122,6 +147,7 @@ function Legend({ legend, colour, colourLog }: { legend: { range: [number, numbe
 function sentence(legend: { how: string; inside: number; rows: number; server: boolean } | null): string {
   const f = s.front.value;
   const parts: string[] = [];
+  if (!legend && s.counts.value.shown) parts.push(`${group(s.counts.value.shown)} trials.`);
   if (legend) {
     const how = legend.how === 'points' ? (legend.rows === 1 ? 'drawn as a point' : 'each drawn as a point') : legend.how === 'gpu' ? 'drawn by the graphics card' : legend.server ? 'counted by the server' : 'counted in each pixel';
     parts.push(legend.inside < legend.rows && legend.how !== 'gpu' ? `${group(legend.inside)} of ${group(legend.rows)} trials are in view, ${how}.` : `${group(legend.rows)} ${legend.rows === 1 ? 'trial' : 'trials'}, ${how}.`);
@@ -138,7 +164,7 @@ function FrontPanel() {
   const f = s.front.value;
   const a = s.axes.value!;
   if (s.frontError.value) return <Notice kind="bad">The front: {s.frontError.value}</Notice>;
-  if (!f) return null;
+  if (!f || !f.size) return null;
   const k = f.objectives.length;
   const shown = f.trials.slice(0, 200);
   const knee = f.knee;
@@ -195,23 +221,27 @@ function Growth() {
   return (
     <section class="growth" aria-label="Growth of the front">
       <h2>Hypervolume <span class="muted">{final === undefined ? '' : brief(final)}</span></h2>
-      <LineChart label={`Hypervolume of the front over ${group(h.rows[h.rows.length - 1])} trials`} height={176}
-        series={[{ name: 'hypervolume', x: known.map((k) => k.row), y: known.map((k) => k.v), steps: true }]} x={{ column: 'trials recorded' }} y={{ column: 'dominated volume', zero: true }} />
+      <LineChart label={`Hypervolume of the front over ${group(h.rows[h.rows.length - 1])} trials`} height={160}
+        series={[{ name: 'hypervolume', x: known.map((k) => k.row), y: known.map((k) => k.v), steps: true }]} x={{ column: 'trials recorded', log: h.rows[h.rows.length - 1] > 5000 }} y={{ column: 'dominated volume', zero: true }} />
     </section>
   );
 }
 
-// Each pair of the objectives; the front is of all of them together.
-function Matrix({ names, logs }: { names: string[]; logs: string[] }) {
+// Each pair of the objectives as the lower half of a matrix, so that a column shares its horizontal axis; the
+// front is of all of them together.
+function Matrix({ names, logs, height }: { names: string[]; logs: string[]; height: number }) {
   const list = names.slice(0, 5);
-  const pairs = list.flatMap((y, i) => list.slice(0, i).map((x) => [x, y] as const));
-  const columns = innerWidth < 640 ? 1 : pairs.length > 4 ? 3 : Math.min(pairs.length, innerWidth > 1250 ? 3 : 2);
+  const side = list.length - 1;
+  const one = innerWidth < 640;
+  const panel = one ? 280 : Math.max(230, Math.floor(height / side));
   return (
-    <div class="matrix" style={{ gridTemplateColumns: `repeat(${columns}, minmax(0, 1fr))` }}>
-      {pairs.map(([x, y]) => (
-        <Scatter key={`${x}/${y}`} id={`m-${list.indexOf(x)}-${list.indexOf(y)}`} small x={x} y={y} xlog={logs.includes(x)} ylog={logs.includes(y)} xgoal={s.goalOf(x)} ygoal={s.goalOf(y)}
-          colour={s.axes.value!.colour} colourLog={s.axes.value!.colourLog} size="" tool="brush" height={280} />
-      ))}
+    <div class="matrix" style={{ gridTemplateColumns: `repeat(${one ? 1 : side}, minmax(0, 1fr))` }}>
+      {list.flatMap((y, i) => list.slice(0, i).map((x, j) => (
+        <div key={`${x}/${y}`} style={one ? {} : { gridColumn: j + 1, gridRow: i }}>
+          <Scatter id={`m-${j}-${i}`} small x={x} y={y} xlog={logs.includes(x)} ylog={logs.includes(y)} xgoal={s.goalOf(x)} ygoal={s.goalOf(y)}
+            colour={s.axes.value!.colour} colourLog={s.axes.value!.colourLog} size="" tool="brush" height={panel} />
+        </div>
+      )))}
     </div>
   );
 }

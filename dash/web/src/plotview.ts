@@ -1,8 +1,9 @@
 // The part of the data that a scatter shows, and the picture of it that the worker drew last. While it is
 // moved, the last picture is moved with it; the next one follows as soon as the worker has it.
-import { getBuffer, sweepUrl } from './client';
+import { getBuffer } from './client';
 import { ask, latest } from './engine';
 import type { AxisView, RenderAnswer, Renderer } from './engine/messages';
+import { densityUrl, nowPainted, takeEarly } from './firstlook';
 import { readFrame } from './frame';
 import { countTable } from './palette';
 import { fromScaled, toScaled } from './axis';
@@ -103,21 +104,15 @@ export class PlotView {
 
   // What the server counted; also the first picture of a large sweep, before its columns are here.
   async renderServer(look: Look, ends: Ends | null) {
-    const w = Math.min(1024, Math.max(16, Math.round(this.width / 2)));
-    const h = Math.min(1024, Math.max(16, Math.round(this.height / 2)));
-    const query = new URLSearchParams({ x: look.x, y: look.y, w: String(w), h: String(h) });
-    if (look.xlog) query.set('xlog', '1');
-    if (look.ylog) query.set('ylog', '1');
-    if (look.feasible) query.set('feasible', '1');
+    let url = densityUrl(look, this.width, this.height);
     if (ends) {
       const axes = { x: axisView(look.x, look.xlog, ends.x), y: axisView(look.y, look.ylog, ends.y) };
       for (const k of ['x', 'y'] as const) {
-        query.set(`${k}0`, String(axes[k].lo));
-        query.set(`${k}1`, String(axes[k].hi));
+        url += `&${k}0=${axes[k].lo}&${k}1=${axes[k].hi}`;
       }
     }
     const began = performance.now();
-    const { meta, columns } = readFrame(await getBuffer(sweepUrl(look.sweep, `/density?${query}`)));
+    const { meta, columns } = readFrame(await ((!ends && takeEarly(look)) || getBuffer(url)));
     if (look !== this.look || (this.picture && !this.picture.answer.server && !look.server)) return;
     const counts = columns[0].values as Uint32Array;
     const most = counts.reduce((a, b) => Math.max(a, b), 1);
@@ -125,13 +120,12 @@ export class PlotView {
     canvas.width = meta.w;
     canvas.height = meta.h;
     const image = new ImageData(meta.w, meta.h);
-    const table = countTable(look.dark);
-    for (let i = 0; i < counts.length; i++) {
-      if (!counts[i]) continue;
-      const c = table[Math.min(255, Math.floor((255 * Math.log(counts[i])) / Math.log(Math.max(2, most))))];
-      const at = 4 * ((meta.h - 1 - Math.floor(i / meta.w)) * meta.w + (i % meta.w)); // the first row is the lowest
-      image.data.set([c[0], c[1], c[2], 255], at);
-    }
+    const pixels = new Uint32Array(image.data.buffer);
+    const table = Uint32Array.from(countTable(look.dark), ([r, g, b]) => ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0);
+    const scale = 255 / Math.log(Math.max(2, most));
+    for (let row = 0; row < meta.h; row++) // the first row is the lowest
+      for (let i = row * meta.w, at = (meta.h - 1 - row) * meta.w, end = i + meta.w; i < end; i++, at++)
+        if (counts[i]) pixels[at] = table[(Math.log(counts[i]) * scale) | 0];
     canvas.getContext('2d')!.putImageData(image, 0, 0);
     const scaledEnds = (k: 'x' | 'y', log: boolean) => meta[k].map((v: number) => toScaled({ log }, v)) as [number, number];
     this.picture = {
@@ -149,7 +143,7 @@ export class PlotView {
     const key = look ? [look.sweep, look.x, look.y, look.xlog, look.ylog].join('\n') : '';
     if (!look || key === this.serverKey || this.width < 1) return;
     this.serverKey = key;
-    void this.renderServer(look, this.ends).catch(() => 0);
+    this.renderServer(look, this.ends).catch(nowPainted);
   }
 
   paintSoon() {
@@ -168,6 +162,7 @@ export class PlotView {
       canvas.width = image?.width ?? 1;
       canvas.height = image?.height ?? 1;
       if (image) canvas.getContext('2d')!.drawImage(image, 0, 0);
+      if (shown?.answer.server) setTimeout(nowPainted); // after this frame
     }
     if (!shown) return;
     const now = ends ?? shown.ends;

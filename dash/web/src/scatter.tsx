@@ -5,6 +5,7 @@ import { useEffect, useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 import { Axes, GridLines, fraction, fromScaled, niceEnds, toScaled, type Box, type Scale } from './axis';
 import { ask } from './engine';
 import type { Extent, Lasso } from './engine/messages';
+import { MANY } from './firstlook';
 import { group, withUnit } from './format';
 import { dark } from './looks';
 import { PlotView, type Ends, type Look } from './plotview';
@@ -37,7 +38,6 @@ const NEAR_PX = 28;
 const CLICK_PX = 4;
 const SETTLE_MS = 120;
 const QUICK_MS = 8;
-const MANY = 100000; // rows take a while to come: the server's density is shown until then
 const BLEED = 8; // so much of a mark at the border is seen beyond it
 const AGAIN_MS = 250;
 
@@ -84,8 +84,9 @@ export function Scatter(p: Props) {
   const scale = (k: 'x' | 'y'): Scale => {
     const e = view.ends ?? view.picture?.ends ?? { x: [0, 1], y: [0, 1] };
     const name = p[k];
-    return { column: name, unit: s.column(name)?.unit ?? '', log: k === 'x' ? p.xlog : p.ylog, texts: extents.value[name]?.texts,
-      lo: e[k][0], hi: e[k][1] };
+    const of = extents.value[name];
+    return { column: name, unit: s.column(name)?.unit ?? '', log: k === 'x' ? p.xlog : p.ylog, texts: of?.texts, choices: s.numbersOf(name),
+      only: of && !of.texts && of.lo === of.hi ? of.lo : undefined, lo: e[k][0], hi: e[k][1] };
   };
 
   // A new look: the columns are asked for, and the server's density is shown until they are here.

@@ -36,7 +36,7 @@ export function Sweep() {
       {schema && ['front', 'parallel', 'table'].includes(view) && <FilterBar />}
       {s.loadError.value && <Notice kind="bad">{s.loadError.value}</Notice>}
       {schema && <div class="view">
-        {view === 'front' ? <Pareto /> : view === 'parallel' ? <Parallel /> : view === 'importance' ? <Importance /> : view === 'table' ? <Table height={Math.max(360, innerHeight - 330)} id="table" />
+        {view === 'front' ? <Pareto /> : view === 'parallel' ? <Parallel /> : view === 'importance' ? <Importance /> : view === 'table' ? <Table height={Math.max(360, innerHeight - 340)} id="table" />
           : view === 'failures' ? <Failures /> : view === 'machines' ? <Machines /> : view === 'trials' ? <Trial /> : <Empty title="There is no such view." />}
       </div>}
     </div>

@@ -19,7 +19,8 @@ export function Sweeps() {
       <h1 tabIndex={-1}>Sweeps</h1>
       {list.length === 0 ? (
         <Empty title="There is no sweep yet.">
-          <p>Run one: <code>skyline run sweep.yaml --db {info.value?.store ?? 'skyline.db'}</code></p>
+          {info.value?.live ? <p>Submit one: <code>skyline submit sweep.yaml</code></p> : <p>Run one: <code>skyline run sweep.yaml --db {info.value?.store ?? 'skyline.db'}</code></p>}
+          <p>It appears here as soon as it begins.</p>
         </Empty>
       ) : (
         <>
@@ -40,11 +41,9 @@ function Row({ s }: { s: SweepSummary }) {
       <Bar value={share(s)} failed={s.positions ? s.failed / s.positions : 0} label={`${s.name}: ${percent(share(s))} done`} />
       <dl class="sweep-figures">
         <div><dt>recorded</dt><dd>{group(s.recorded)}<span class="muted">{ofAll(s)}</span></dd></div>
-        {s.failed > 0 && <div><dt>failed</dt><dd class="bad"><a href={href(['sweeps', s.name, 'failures'])}>{group(s.failed)}</a></dd></div>}
-        {running && s.rate !== null && <div><dt>rate</dt><dd>{rate(s.rate)}</dd></div>}
-        {running && s.eta_s !== null && <div><dt>left</dt><dd>{duration(s.eta_s)}</dd></div>}
-        {!running && <div><dt>busy</dt><dd>{duration(s.busy_s)}</dd></div>}
-        <div><dt>changed</dt><dd class="muted">{ago(s.updated_ms)}</dd></div>
+        <div><dt>failed</dt><dd class={s.failed > 0 ? 'bad' : 'muted'}>{s.failed > 0 ? <a href={href(['sweeps', s.name, 'failures'])}>{group(s.failed)}</a> : 0}</dd></div>
+        {running ? <div><dt>rate</dt><dd>{s.rate === null ? '–' : rate(s.rate)}</dd></div> : <div><dt>busy</dt><dd>{duration(s.busy_s)}</dd></div>}
+        {running ? <div><dt>time left</dt><dd>{duration(s.eta_s)}</dd></div> : <div><dt>changed</dt><dd class="muted">{ago(s.updated_ms)}</dd></div>}
       </dl>
       {s.reason && <p class="reason">{s.reason}</p>}
     </li>

@@ -2,6 +2,7 @@
 import { batch, computed, effect, signal } from '@preact/signals';
 import { getJson, sweepUrl, type ColumnInfo, type Front, type Goal, type Schema, type Summary } from './client';
 import { ask, latest } from './engine';
+import { askEarly, MANY, whenPainted } from './firstlook';
 import type { Counts } from './engine/messages';
 import { sweeps } from './live';
 import { filter, q, route } from './route';
@@ -21,6 +22,9 @@ export const truncated = signal(false); // the sweep has more rows than a page h
 export const loading = computed(() => counts.value.total === 0 && (summary.value?.recorded ?? 0) > 0 && !loadError.value);
 // Columns with one value only: nothing is to be seen along them.
 export const constant = signal<Set<string>>(new Set());
+// The values of columns that have few.
+export const choices = signal<Map<string, (number | string)[]>>(new Map());
+export const numbersOf = (of: string) => choices.value.get(of)?.filter((v): v is number => typeof v === 'number');
 export const gpuName = signal('');
 
 export const summary = computed(() => sweeps.value?.find((s) => s.name === name.value) ?? null);
@@ -70,12 +74,23 @@ export function want(view: string, columns: string[]) {
 export const unwant = (view: string) => wanted.delete(view);
 
 let opened = '';
+let ready = false; // the worker has opened the sweep
+
+// What the page's first script asked for while this one came.
+function early(sweep: string): Promise<Schema> {
+  const boot = (globalThis as any).skylineBoot as { sweep: string; schema: Promise<Schema | null> } | undefined;
+  (globalThis as any).skylineBoot = undefined;
+  const ask = () => getJson<Schema>(sweepUrl(sweep));
+  return boot?.sweep === sweep ? boot.schema.then((v) => v ?? ask()) : ask();
+}
 
 async function load(sweep: string) {
   opened = sweep;
+  ready = false;
   batch(() => {
     schema.value = front.value = null;
     constant.value = new Set();
+    choices.value = new Map();
     loadError.value = filterError.value = frontError.value = '';
     counts.value = { rows: 0, total: 0, shown: 0, selected: 0, ms: 0 };
     truncated.value = false;
@@ -83,14 +98,21 @@ async function load(sweep: string) {
   wanted.clear();
   if (!sweep) return;
   try {
-    const opening = ask('open', { sweep, rowsMax: ROWS_MAX }); // the worker takes one question after another
-    const s = await getJson<Schema>(sweepUrl(sweep));
+    const s = await early(sweep);
     if (opened !== sweep) return;
     schema.value = s;
-    setTimeout(refresh, 20); // the views say first which columns they want
-    gpuName.value = (await opening).gpu;
+    if (s.recorded > MANY && (route.value.path[2] ?? 'front') === 'front' && q('matrix') !== '1' && !q('zoom') && axes.value)
+      askEarly({ ...axes.value, sweep, feasible: filter.value.feasible });
+    await whenPainted();
+    if (opened !== sweep) return;
+    gpuName.value = (await ask('open', { sweep, rowsMax: ROWS_MAX })).gpu; // before all else: questions are answered in turn
+    if (opened !== sweep) return;
+    ready = true;
+    refilter();
+    refresh();
     const summed = await getJson<Summary>(sweepUrl(sweep, '/summary'));
     if (opened !== sweep || summed.rows < 2) return;
+    choices.value = new Map(summed.columns.flatMap((c) => (c.choices && c.choices.length > 1 ? [[c.name, c.choices] as const] : [])));
     constant.value = new Set(summed.columns.filter((c) => (c.choices ? c.choices.length < 2 : c.min === c.max)).map((c) => c.name));
   } catch (e) {
     if (opened === sweep) loadError.value = (e as Error).message;
@@ -99,7 +121,7 @@ async function load(sweep: string) {
 
 export const refresh = latest(async () => {
   const sweep = opened;
-  if (!sweep || !schema.value) return;
+  if (!sweep || !schema.value || !ready) return;
   try {
     const columns = [...new Set([...wanted.values()].flat())];
     const answer = await ask('refresh', { columns });
@@ -117,7 +139,7 @@ export const refresh = latest(async () => {
 
 const refilter = latest(async () => {
   const sweep = opened;
-  if (!sweep || !schema.value) return;
+  if (!sweep || !schema.value || !ready) return;
   try {
     const answer = await ask('filter', filter.value);
     if (opened !== sweep) return;

@@ -15,6 +15,7 @@ import { Menu, Toggle } from './ui';
 const ROW_PX = 30;
 const HEIGHT_MAX_PX = 12_000_000;
 const CACHE_MAX = 4000;
+const AHEAD = 2; // screenfuls of rows whose values are asked for before they are seen
 
 export const tableColumns = (): ColumnInfo[] => {
   const all = s.schema.value?.columns ?? [];
@@ -25,6 +26,19 @@ export const tableColumns = (): ColumnInfo[] => {
     && !(c.role === 'param' && s.constant.value.has(c.name)));
   return (shown.length ? shown : all).slice(0, 24);
 };
+
+const headOf = (c: ColumnInfo) => (c.unit && c.unit !== c.name ? `${c.name} ${c.unit}` : c.name);
+
+// The widest text of the first rows that came: a number that is cut off is a wrong number.
+function longest(cache: Map<number, Record<string, any>>, c: ColumnInfo): number {
+  let most = 0;
+  let left = 60;
+  for (const row of cache.values()) {
+    if (left-- === 0) break;
+    most = Math.max(most, cell(row[c.name]).length);
+  }
+  return most;
+}
 
 export const sorting = () => {
   const text = q('sort') ?? '';
@@ -45,17 +59,20 @@ export function Table({ height, id }: { height: number; id: string }) {
   const total = n.value * ROW_PX;
   const spacer = Math.min(total, HEIGHT_MAX_PX);
   const room = height - ROW_PX; // below the head
+  const tall = Math.min(height, (Math.max(1, n.value) + 1) * ROW_PX + 14); // few rows need no more than that
 
+  const near = useRef<number[]>([]); // trials around those that are seen: their values come ahead of the scroll
   const fill = useMemo(() => latest(async () => {
     const { from, trials } = rows.value;
-    const missing = trials.filter((t) => !cache.has(t));
+    const seen = trials.filter((t) => !cache.has(t));
+    const missing = seen.length ? seen : near.current.filter((t) => !cache.has(t));
     if (!missing.length) return;
     try {
       const got = await rowsOf(s.name.value, missing);
       if (cache.size > CACHE_MAX) cache.clear();
       got.forEach((row, i) => row && cache.set(missing[i], row));
-      if (rows.value.from === from) filled.value++;
-      else fill();
+      if (rows.value.from === from && seen.length) filled.value++;
+      fill(); // what has come into sight meanwhile, then what lies ahead
     } catch {
       // the next scroll or refresh asks again
     }
@@ -63,7 +80,11 @@ export function Table({ height, id }: { height: number; id: string }) {
   const window_ = useMemo(() => latest(async () => {
     const from = Math.max(0, first.value - 4);
     try {
-      const answer = await ask('trials', { from, to: from + visible + 12 });
+      const start = Math.max(0, from - AHEAD * visible);
+      const all = await ask('trials', { from: start, to: from + (1 + AHEAD) * visible + 12 });
+      const part = <T,>(list: T[]) => list.slice(from - start, from - start + visible + 12);
+      const answer = { trials: part(all.trials), selected: part(all.selected) };
+      near.current = all.trials;
       const old = rows.value;
       const same = old.from === from && old.trials.join() === answer.trials.join() && old.selected.join() === answer.selected.join();
       if (!same) rows.value = { from, ...answer };
@@ -127,7 +148,8 @@ export function Table({ height, id }: { height: number; id: string }) {
     }
   };
   const sortBy = (name: string) => setQuery({ sort: sort.column !== name ? name : sort.descending ? null : `-${name}` }, true);
-  const rem = columns.map((c) => Math.max(c.type === 'text' ? 8 : 6.5, (c.name.length + (c.unit ? c.unit.length + 1 : 0)) * 0.52 + 1.8));
+  void filled.value;
+  const rem = columns.map((c) => Math.max(c.type === 'text' ? 7 : 5.5, headOf(c).length * 0.52 + 1.8, Math.min(22, longest(cache, c) * 0.53 + 1.6)));
   const grid = `6rem ${rem.map((w) => `minmax(${w.toFixed(1)}rem, ${w.toFixed(1)}fr)`).join(' ')}`;
   const least = `${(6 + rem.reduce((a, b) => a + b, 0)).toFixed(1)}rem`;
   const head = (name: string, unit: string, doc: string, sortable: boolean, number: boolean) => (
@@ -135,9 +157,9 @@ export function Table({ height, id }: { height: number; id: string }) {
       aria-sort={sort.column === name ? (sort.descending ? 'descending' : 'ascending') : 'none'}>
       {sortable ? (
         <button type="button" onClick={() => sortBy(name)}>
-          {name}{unit && <span class="unit"> {unit}</span>}<span class="arrow" aria-hidden="true">{sort.column === name ? (sort.descending ? ' ↓' : ' ↑') : ''}</span>
+          {name}{unit && unit !== name && <span class="unit"> {unit}</span>}<span class="arrow" aria-hidden="true">{sort.column === name ? (sort.descending ? ' ↓' : ' ↑') : ''}</span>
         </button>
-      ) : <span>{name}{unit && <span class="unit"> {unit}</span>}</span>}
+      ) : <span>{name}{unit && unit !== name && <span class="unit"> {unit}</span>}</span>}
     </div>
   );
   return (
@@ -149,7 +171,7 @@ export function Table({ height, id }: { height: number; id: string }) {
         )}
         <ColumnChooser columns={columns} />
       </div>
-      <div class="grid" role="grid" tabIndex={0} ref={scroller} onScroll={place} onKeyDown={key} style={{ height: `${height}px` }}
+      <div class="grid" role="grid" tabIndex={0} ref={scroller} onScroll={place} onKeyDown={key} style={{ height: `${tall}px` }}
         aria-label={`Trials of ${s.name.value}`} aria-rowcount={n.value + 1} aria-colcount={columns.length + 1}
         aria-activedescendant={active.value >= 0 ? `${id}-row-${active.value}` : undefined}>
         <div role="rowgroup" class="grid-head" style={{ minWidth: least }}>
@@ -160,7 +182,7 @@ export function Table({ height, id }: { height: number; id: string }) {
         </div>
         <div role="rowgroup" class="grid-body" style={{ height: `${spacer}px`, minWidth: least }}>
           <Body id={id} rows={rows} cache={cache} filled={filled} active={active} first={first} grid={grid} scroller={scroller} long={total > HEIGHT_MAX_PX} />
-          {n.value === 0 && <div role="row"><div role="gridcell" class="none">{s.counts.value.rows ? 'No trial is selected.' : 'No trial is recorded yet.'}</div></div>}
+          {n.value === 0 && <div role="row"><div role="gridcell" class="none">{s.loading.value ? 'Reading the rows…' : s.counts.value.rows ? 'No trial is selected.' : 'No trial is recorded yet.'}</div></div>}
         </div>
       </div>
     </div>

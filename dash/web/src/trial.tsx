@@ -3,6 +3,7 @@ import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { getJson, sweepUrl, type ColumnInfo, type Failure, type Rows, type TrialPage } from './client';
 import { bytes, duration, exact, when } from './format';
+import { said } from './machines';
 import { LineChart } from './linechart';
 import { carried, href, route } from './route';
 import * as s from './sweepstate';
@@ -58,10 +59,11 @@ export function Trial() {
       {error.value && !missing.value && <Notice kind="bad">{error.value}</Notice>}
       {p && (
         <div class="trial-body">
-          {p.row && <Values title="Parameters" row={p.row} columns={columns.filter((c) => c.role === 'param')} />}
-          {p.row && <Values title="Metrics" row={p.row} columns={columns.filter((c) => c.role === 'metric' || c.role === 'derived')} />}
+          {p.failures.length > 0 && <Failed title="Failed" list={p.failures} />}
           {p.again && <Again command={p.again} />}
-          {p.failures.length > 0 && <Failed title="Set aside" list={p.failures} />}
+          {p.row && <Parameters row={p.row} columns={columns.filter((c) => c.role === 'param')} />}
+          {p.row && <Values title="Metrics" row={p.row} columns={columns.filter((c) => c.role === 'metric' || c.role === 'derived')} />}
+          <Run page={p} columns={columns} />
           {p.attempts.length > 0 && <Failed title="Earlier attempts" list={p.attempts} />}
           {p.curve.length > 0 && <Curves page={p} />}
           {p.artifacts.length > 0 && (
@@ -69,22 +71,35 @@ export function Trial() {
               <ul class="plain">{p.artifacts.map((a) => <li key={a.name}><a href={sweepUrl(sweep, `/trials/${trial}/artifact?${new URLSearchParams({ name: a.name })}`)} download={a.name}>{a.name}</a> <span class="muted">{bytes(a.bytes)}</span></li>)}</ul>
             </section>
           )}
-          <Run page={p} columns={columns} />
         </div>
       )}
     </div>
   );
 }
 
-function Values({ title, row, columns }: { title: string; row: Record<string, unknown>; columns: ColumnInfo[] }) {
-  if (!columns.length) return null;
+type Row = Record<string, unknown>;
+
+function Values({ title, row, columns }: { title: string; row: Row; columns: ColumnInfo[] }) {
+  return columns.length ? <section><h3>{title}</h3><List row={row} columns={columns} /></section> : null;
+}
+
+const List = ({ row, columns }: { row: Row; columns: ColumnInfo[] }) => (
+  <dl class="values">
+    {columns.map((c) => (
+      <div key={c.name}><dt><span>{c.name}</span>{c.doc && <span class="doc">{c.doc}</span>}</dt><dd><span class="number">{exact(row[c.name])}</span>{c.unit && c.unit !== c.name && <span class="unit"> {c.unit}</span>}</dd></div>
+    ))}
+  </dl>
+);
+
+// What the sweep varies first; what is the same in every trial is folded away.
+function Parameters({ row, columns }: { row: Row; columns: ColumnInfo[] }) {
+  const fixed = columns.filter((c) => s.constant.value.has(c.name));
+  const varied = columns.filter((c) => !s.constant.value.has(c.name));
+  if (!varied.length) return <Values title="Parameters" row={row} columns={columns} />;
   return (
-    <section><h3>{title}</h3>
-      <dl class="values">
-        {columns.map((c) => (
-          <div key={c.name} title={c.doc}><dt>{c.name}</dt><dd><span class="number">{exact(row[c.name])}</span>{c.unit && <span class="unit"> {c.unit}</span>}{c.doc && <span class="doc">{c.doc}</span>}</dd></div>
-        ))}
-      </dl>
+    <section><h3>Parameters</h3>
+      <List row={row} columns={varied} />
+      {fixed.length > 0 && <details class="fixed"><summary>{fixed.length} the same in every trial</summary><List row={row} columns={fixed} /></details>}
     </section>
   );
 }
@@ -146,7 +161,7 @@ function Run({ page, columns }: { page: TrialPage; columns: ColumnInfo[] }) {
   const titles: Record<string, string> = { sky_wall_s: 'took', sky_feasible: 'feasible' };
   const rows: [string, string][] = [
     ...(page.row ? system.map((c): [string, string] => [titles[c.name] ?? c.name, say(c.name, page.row![c.name])]) : []),
-    ...Object.entries(environment).map(([k, v]): [string, string] => [k, typeof v === 'object' ? JSON.stringify(v) : exact(v)]),
+    ...Object.entries(environment).map(([k, v]): [string, string] => [k, said(k, v)]),
   ];
   if (!rows.length) return null;
   return <section><h3>Run</h3><dl class="values">{rows.map(([k, v]) => <div key={k}><dt>{k}</dt><dd>{v}</dd></div>)}</dl></section>;

@@ -106,7 +106,7 @@ export const State = ({ state }: { state: string }) => <span class={`state ${sta
 export function Bar(p: { value: number; failed?: number; label: string }) {
   const pc = (x: number) => `${(100 * Math.min(1, Math.max(0, x))).toFixed(2)}%`;
   return (
-    <div class="bar" role="progressbar" aria-label={p.label} aria-valuemin={0} aria-valuemax={100} aria-valuenow={Math.round(100 * p.value)}>
+    <div class={`bar ${p.value >= 1 && !p.failed ? 'complete' : ''}`} role="progressbar" aria-label={p.label} aria-valuemin={0} aria-valuemax={100} aria-valuenow={Math.round(100 * p.value)}>
       <div class="done" style={{ width: pc(p.value) }} />
       {!!p.failed && <div class="failed" style={{ width: pc(Math.max(p.failed, 0.004)) }} />}
     </div>

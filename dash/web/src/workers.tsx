@@ -27,7 +27,7 @@ export function Workers() {
           <div><dt>running for</dt><dd>{duration(v.uptime_s)}</dd></div>
         </dl>
       )}
-      {v && !w.length && <Empty title="No worker has connected yet."><p>On another machine: <code>skyline worker</code></p></Empty>}
+      {v && !w.length && <Empty title="No worker has connected yet."><p>Start one, here or on another machine: <code>skyline worker</code></p></Empty>}
       {w.length > 0 && (
         <div class="scroll-x" tabIndex={0} role="region" aria-label="Workers">
           <table class="list">

@@ -41,6 +41,9 @@ function drawBand(ctx: Context, p: BandPicture, a: BandAxis, b: BandAxis, state:
     const k = Math.min(u | 0, CELLS - 1) * CELLS + Math.min(v | 0, CELLS - 1);
     if (++grid[k] > most) most = grid[k];
   }
+  // Where nearly every pair of cells is joined, the bands lie over each other: weaker, so that counts still show.
+  const joined = grid.reduce((sum, c) => sum + (c > 0 ? 1 : 0), 0);
+  const thin = Math.max(0.2, Math.min(1, Math.sqrt(400 / Math.max(1, joined))));
   const paths = Array.from({ length: LEVELS }, () => new Path2D());
   const step = (p.bottom - p.top) / CELLS;
   for (let i = 0; i < CELLS; i++)
@@ -54,7 +57,7 @@ function drawBand(ctx: Context, p: BandPicture, a: BandAxis, b: BandAxis, state:
   ctx.lineWidth = Math.max(1, step * 0.55);
   paths.forEach((path, level) => {
     const t = (level + 1) / LEVELS;
-    ctx.globalAlpha = strength * (0.06 + 0.5 * t * t);
+    ctx.globalAlpha = strength * thin * (0.06 + 0.5 * t * t);
     ctx.strokeStyle = cssColour(colours[Math.floor(255 * t)]);
     ctx.stroke(path);
   });

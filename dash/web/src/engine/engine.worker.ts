@@ -2,6 +2,7 @@
 import { drawParallel } from './bands';
 import { Columns } from './columns';
 import { readFrame } from '../frame';
+import { ExactColumn, sortExact } from './exact';
 import { Gpu } from './gpu';
 import type { AxisView, Calls, Counts, Extent, Kind, RenderRequest } from './messages';
 import { Density, drawDiscs, nearest, type Picture } from './raster';
@@ -16,6 +17,7 @@ const gpuTimes: number[] = [];
 const selection = new Selection();
 const densities = new Map<string, Density>();
 let order: Uint32Array | null = null;
+let exact: ExactColumn | null = null; // of the column that the table is sorted by
 let chain: Promise<unknown> = Promise.resolve(); // what loads columns goes one after another
 
 const need = (): Columns => {
@@ -96,7 +98,7 @@ const handlers: { [K in Kind]: (q: Calls[K]['in']) => Calls[K]['out'] | Promise<
   open(q) {
     columns = new Columns(q.sweep, q.rowsMax);
     densities.clear();
-    order = null;
+    order = exact = null;
     gpu = gpu ?? new Gpu();
     return { gpu: gpu.name };
   },
@@ -194,9 +196,16 @@ const handlers: { [K in Kind]: (q: Calls[K]['in']) => Calls[K]['out'] | Promise<
     return { row, trial: c.trials[row], x: cx.data[row] + cx.base, y: cy.data[row] + cy.base, distance };
   },
 
-  order(q) {
+  async order(q) {
     const began = performance.now();
     const c = need();
+    const sorted = c.get(q.column);
+    let doubles: Float64Array | null = null;
+    if (sorted && !sorted.texts.length && q.column !== 'trial') {
+      if (exact?.sweep !== c.sweep || exact.name !== q.column || exact.generation !== c.generation) exact = new ExactColumn(c.sweep, q.column, c.generation);
+      doubles = await exact.first(c.rows).catch(() => null);
+      if (c !== columns) throw new Error('another sweep was opened');
+    }
     const mask = maskOrNull();
     const wanted = q.only ? 2 : 1;
     let n = 0;
@@ -211,7 +220,8 @@ const handlers: { [K in Kind]: (q: Calls[K]['in']) => Calls[K]['out'] | Promise<
       const places = column.texts.map((t, i) => ({ t, i })).sort((a, b) => (a.t < b.t ? -1 : a.t > b.t ? 1 : 0));
       const rank = column.texts.length ? new Uint32Array(column.texts.length) : null;
       if (rank) places.forEach((p, at) => (rank[p.i] = at));
-      list = sortRows(list, column.data, q.descending, rank);
+      // Rows that came while the doubles did wait for the next order.
+      list = doubles && doubles.length >= c.rows ? sortExact(list, doubles, q.descending) : sortRows(list, column.data, q.descending, rank);
     }
     order = list;
     return { n, ms: performance.now() - began };
@@ -234,7 +244,7 @@ const handlers: { [K in Kind]: (q: Calls[K]['in']) => Calls[K]['out'] | Promise<
       const s = c.scaled(a.column, a.log, a.lo, a.hi);
       return s && { ...s, at: a.at };
     });
-    if (axes.some((a) => !a) || q.width < 1 || q.height < 1) return { bitmap: null, lines: true, drawn: 0, ms: 0 };
+    if (axes.some((a) => !a) || q.width < 1 || q.height < 1) return { bitmap: null, lines: true, drawn: 0, ms: 0, colourRange: null };
     const canvas = new OffscreenCanvas(q.width, q.height);
     const range = q.colour ? span(q.colour, false) : null;
     const done = drawParallel(canvas.getContext('2d')!, {
@@ -248,7 +258,7 @@ const handlers: { [K in Kind]: (q: Calls[K]['in']) => Calls[K]['out'] | Promise<
       ratio: q.ratio,
       dark: q.dark,
     });
-    return { bitmap: canvas.transferToImageBitmap(), ...done, ms: performance.now() - began };
+    return { bitmap: canvas.transferToImageBitmap(), ...done, ms: performance.now() - began, colourRange: done.lines ? range : null };
   },
 };
 

@@ -97,6 +97,6 @@ export interface Calls {
   near: { in: { x: AxisView; y: AxisView; sx: number; sy: number; px: number; py: number }; out: Near | null };
   order: { in: { column: string; descending: boolean; only: boolean }; out: { n: number; ms: number } };
   trials: { in: { from: number; to: number }; out: { trials: number[]; selected: boolean[] } };
-  parallel: { in: ParallelRequest; out: { bitmap: ImageBitmap | null; lines: boolean; drawn: number; ms: number } };
+  parallel: { in: ParallelRequest; out: { bitmap: ImageBitmap | null; lines: boolean; drawn: number; ms: number; colourRange: [number, number] | null } };
 }
 export type Kind = keyof Calls;

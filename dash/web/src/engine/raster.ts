@@ -167,7 +167,8 @@ export function drawDiscs(p: Picture, out: ImageData): number {
   out.data.fill(0);
   const sx = w / (p.x.hi - p.x.lo);
   const sy = h / (p.y.hi - p.y.lo);
-  const radius = p.ratio * (p.n < 300 ? 3.6 : p.n < 3000 ? 2.7 : p.n < 10000 ? 1.9 : 1.4);
+  const shrink = w / p.ratio < 420 ? 0.75 : 1; // a panel of a matrix, a phone
+  const radius = shrink * p.ratio * (p.n < 300 ? 3.6 : p.n < 3000 ? 2.7 : p.n < 10000 ? 1.9 : 1.4);
   const opacity = p.n < 300 ? 0.85 : p.n < 3000 ? 0.7 : 0.6;
   const sizes = size ? Array.from({ length: 16 }, (_, k) => discMask(p.ratio * Math.sqrt(2 + (k * 60) / 15))) : [discMask(radius)];
   const table = colour ? valueTable(p.dark) : null;
