@@ -33,6 +33,7 @@ struct sky_dash {
     sky__events *events;
     uv_timer_t timer;
     bool polling, closing;
+    bool preloading; /* until somebody asks: then what they look at comes first */
     unsigned ticks;
 };
 
@@ -145,10 +146,19 @@ static void on_timer(uv_timer_t *timer)
         d->polling = sky__reader_ask(d->readers[SKY__NEWS], &poll, sky__api_poll);
 }
 
+static void preload(sky_dash *d)
+{
+    const sky_http_request ask = {.path = "/"};
+    d->preloading = sky__reader_ask(d->readers[SKY__QUICK], &ask, sky__api_preload);
+}
+
 static void on_answered(void *arg, uint64_t id, sky_http_response *r)
 {
     sky_dash *d = arg;
-    if (id == 0) { /* our own: poll or preload */
+    if (id == 0 && r->status == 202) {
+        if (d->preloading && !d->closing)
+            preload(d);
+    } else if (id == 0) { /* our own: a poll, or the end of the preload */
         d->polling = false;
         if (!d->closing && r->status == 200 && r->body)
             sky__events_push(d->events, d->http, "sweeps", r->body);
@@ -305,6 +315,7 @@ static void on_request(void *arg, const sky_http_request *r)
     if (handler == sky__api_metrics) {
         ask_metrics(d, r);
     } else if (handler) {
+        d->preloading = d->preloading && lane != SKY__QUICK;
         if (!sky__reader_ask(d->readers[lane], r, handler))
             refuse(d, r->id, 503, "too many requests wait: try again");
     } else if (api && p.n == 3 && strcmp(p.parts[2], "events") == 0) {
@@ -391,9 +402,8 @@ sky_err sky_dash_open(sky_dash **out, const sky_dash_options *o, sky_error *e)
         sky_dash_close(d);
         return err;
     }
-    const sky_http_request preload = {.path = "/"};
     if (o->preload)
-        sky__reader_ask(d->readers[SKY__QUICK], &preload, sky__api_preload);
+        preload(d);
     uv_timer_start(&d->timer, on_timer, 0, EVENT_MS);
     snprintf(d->url, sizeof d->url, "http://%s:%u/", d->listen.address, sky_http_port(d->http));
     *out = d;

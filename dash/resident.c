@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/text.h"
+#include "dash/url.h"
 
 static void free_one(sky__resident *s)
 {
@@ -116,8 +117,11 @@ static sky_err open_columns(sky__reader *t, sky__resident *s, sky_error *e)
         s->infos[i].resident = (int)n;
         names[n++] = s->infos[i].name;
     }
-    const sky_columns_options o = {
-        .names = names, .n = n, .rows_max = SKY__RESIDENT_ROWS_MAX, .texts = true};
+    const sky_columns_options o = {.names = names,
+                                   .n = n,
+                                   .rows_max = SKY__RESIDENT_ROWS_MAX,
+                                   .texts = true,
+                                   .stop_at_max = true};
     return sky_columns_open(&s->columns, sky__reader_store(t), s->name, &o, e);
 }
 
@@ -231,7 +235,8 @@ sky_err sky__resident_schema(sky__reader *t, const char *sweep, sky__resident **
     return SKY_OK;
 }
 
-sky_err sky__resident_get(sky__reader *t, const char *sweep, sky__resident **out, sky_error *e)
+static sky_err fresh(sky__reader *t, const char *sweep, uint32_t within_ms, sky__resident **out,
+                     sky_error *e)
 {
     sky_columns_change change = {0};
     sky__resident *s = NULL;
@@ -239,8 +244,9 @@ sky_err sky__resident_get(sky__reader *t, const char *sweep, sky__resident **out
         sky_err err = sky__resident_schema(t, sweep, &s, e);
         if (err != SKY_OK)
             return err;
-        err = sky_columns_refresh(s->columns, &change, e);
+        err = sky_columns_refresh_within(s->columns, within_ms, &change, e);
         if (err == SKY_OK && !change.reset) {
+            s->more = change.more;
             *out = s;
             return SKY_OK;
         }
@@ -249,6 +255,28 @@ sky_err sky__resident_get(sky__reader *t, const char *sweep, sky__resident **out
             return err;
     }
     return sky_fail(e, SKY_EAGAIN, "sweep '%s' is changing: ask again", sweep);
+}
+
+sky_err sky__resident_get(sky__reader *t, const char *sweep, sky__resident **out, sky_error *e)
+{
+    const sky_err err = fresh(t, sweep, 0, out, e);
+    if (err == SKY_OK && sky_columns_full((*out)->columns))
+        return sky_fail(e, SKY_ELIMIT,
+                        "sweep '%s' has more than the %d rows that are kept for drawing", sweep,
+                        SKY__RESIDENT_ROWS_MAX);
+    return err;
+}
+
+sky_err sky__resident_for(sky__reader *t, const sky_http_request *r, const char *sweep,
+                          sky__resident **out, sky_error *e)
+{
+    enum { WITHIN_MS_MAX = 10000 };
+    uint64_t within_ms = 0;
+    const sky_err err = sky__arg_u64(r, "within_ms", 0, WITHIN_MS_MAX, &within_ms, e);
+    if (err != SKY_OK)
+        return err;
+    return within_ms ? fresh(t, sweep, (uint32_t)within_ms, out, e)
+                     : sky__resident_get(t, sweep, out, e);
 }
 
 const sky__column_info *sky__resident_info(const sky__resident *s, const char *name)

@@ -1,10 +1,10 @@
 // The part of the data that a scatter shows, and the picture of it that the worker drew last. While it is
 // moved, the last picture is moved with it; the next one follows as soon as the worker has it.
-import { getBuffer, sweepUrl } from './client';
+import { getBuffer, sweepUrl, WITHIN_MS } from './client';
 import { ask, latest } from './engine';
-import type { AxisView, RenderAnswer, Renderer } from './engine/messages';
+import type { AxisView, Range, RenderAnswer, Renderer } from './engine/messages';
 import { readFrame } from './frame';
-import { countTable } from './palette';
+import { contextTable, countTable, type Rgb } from './palette';
 import { fromScaled, toScaled } from './axis';
 
 export interface Ends {
@@ -25,6 +25,7 @@ export interface Look {
   dark: boolean;
   feasible: boolean;
   server: boolean; // the page does not hold all rows: the server's density is shown
+  ranges: Range[]; // brushes: the server's density shows what lies in them
   hidden: boolean; // draw no points, only what lies above them
 }
 
@@ -40,6 +41,21 @@ const axisView = (column: string, log: boolean, [a, b]: [number, number]): AxisV
   lo: fromScaled({ log }, a),
   hi: fromScaled({ log }, b),
 });
+
+// The first row of counts is the lowest.
+function colourCounts(image: ImageData, counts: Uint32Array, most: number, table: Rgb[]) {
+  const { width: w, height: h, data } = image;
+  const per = 255 / Math.log(Math.max(2, most));
+  for (let i = 0; i < counts.length; i++) {
+    if (!counts[i]) continue;
+    const c = table[Math.min(255, Math.floor(per * Math.log(counts[i])))];
+    const at = 4 * ((h - 1 - Math.floor(i / w)) * w + (i % w));
+    data[at] = c[0];
+    data[at + 1] = c[1];
+    data[at + 2] = c[2];
+    data[at + 3] = 255;
+  }
+}
 
 export class PlotView {
   ends: Ends | null = null;
@@ -105,7 +121,7 @@ export class PlotView {
   async renderServer(look: Look, ends: Ends | null) {
     const w = Math.min(1024, Math.max(16, Math.round(this.width / 2)));
     const h = Math.min(1024, Math.max(16, Math.round(this.height / 2)));
-    const query = new URLSearchParams({ x: look.x, y: look.y, w: String(w), h: String(h) });
+    const query = new URLSearchParams({ x: look.x, y: look.y, w: String(w), h: String(h), within_ms: String(WITHIN_MS) });
     if (look.xlog) query.set('xlog', '1');
     if (look.ylog) query.set('ylog', '1');
     if (look.feasible) query.set('feasible', '1');
@@ -117,21 +133,26 @@ export class PlotView {
       }
     }
     const began = performance.now();
-    const { meta, columns } = readFrame(await getBuffer(sweepUrl(look.sweep, `/density?${query}`)));
+    const count = async () => {
+      const { meta, columns } = readFrame(await getBuffer(sweepUrl(look.sweep, `/density?${query}`)));
+      const counts = columns[0].values as Uint32Array;
+      return { meta, counts, most: counts.reduce((a, b) => Math.max(a, b), 1) };
+    };
+    const whole = await count();
+    let top = whole;
+    if (look.ranges.length) {
+      query.set('ranges', look.ranges.map((r) => `${r.column}:${r.lo}:${r.hi}`).join(','));
+      for (const k of ['x', 'y'] as const) [0, 1].forEach((i) => query.set(`${k}${i}`, String(whole.meta[k][i])));
+      top = await count();
+    }
+    const { meta, most } = top;
     if (look !== this.look || (this.picture && !this.picture.answer.server && !look.server)) return;
-    const counts = columns[0].values as Uint32Array;
-    const most = counts.reduce((a, b) => Math.max(a, b), 1);
     const canvas = document.createElement('canvas');
     canvas.width = meta.w;
     canvas.height = meta.h;
     const image = new ImageData(meta.w, meta.h);
-    const table = countTable(look.dark);
-    for (let i = 0; i < counts.length; i++) {
-      if (!counts[i]) continue;
-      const c = table[Math.min(255, Math.floor((255 * Math.log(counts[i])) / Math.log(Math.max(2, most))))];
-      const at = 4 * ((meta.h - 1 - Math.floor(i / meta.w)) * meta.w + (i % meta.w)); // the first row is the lowest
-      image.data.set([c[0], c[1], c[2], 255], at);
-    }
+    if (top !== whole) colourCounts(image, whole.counts, whole.most, contextTable(look.dark));
+    colourCounts(image, top.counts, most, countTable(look.dark));
     canvas.getContext('2d')!.putImageData(image, 0, 0);
     const scaledEnds = (k: 'x' | 'y', log: boolean) => meta[k].map((v: number) => toScaled({ log }, v)) as [number, number];
     this.picture = {
