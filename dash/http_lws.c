@@ -22,6 +22,7 @@
 enum {
     CONNECTIONS_MAX = 1024,
     CHUNK_BYTES = 128 << 10,
+    CHUNKS_A_TURN = 32, /* a busy coordinator has some 15 turns of its loop a second */
     HELD_MIB = 512,
     REPLY_S = 120, /* from a request to its answer: an export of everything takes its time */
     STALL_S = 20,  /* a client that takes no byte of its answer for so long is dropped */
@@ -46,6 +47,7 @@ enum {
     X(lws_add_http_header_by_name)                                                                 \
     X(lws_finalize_write_http_header)                                                              \
     X(lws_write)                                                                                   \
+    X(lws_send_pipe_choked)                                                                        \
     X(lws_callback_on_writable)                                                                    \
     X(lws_http_transaction_completed)                                                              \
     X(lws_set_timeout)
@@ -231,7 +233,8 @@ static int finish(conn *c)
     return 0;
 }
 
-static int write_body(conn *c)
+/* 1: the body is at its end; negative: close. */
+static int write_chunk(conn *c)
 {
     unsigned char *out = c->h->chunk + LWS_PRE;
     size_t n = c->len - c->sent < CHUNK_BYTES ? c->len - c->sent : CHUNK_BYTES;
@@ -248,7 +251,21 @@ static int write_body(conn *c)
         return -1;
     c->sent += n;
     c->h->counts.bytes_sent += n;
-    if (last)
+    return last;
+}
+
+/* As much as the connection takes at once. */
+static int write_body(conn *c)
+{
+    int done = 0;
+    for (int i = 0; i < CHUNKS_A_TURN && done == 0; i++) {
+        done = write_chunk(c);
+        if (done == 0 && lib.lws_send_pipe_choked(c->wsi))
+            break;
+    }
+    if (done < 0)
+        return -1;
+    if (done > 0)
         return finish(c);
     lib.lws_set_timeout(c->wsi, PENDING_TIMEOUT_HTTP_CONTENT, (int)c->h->o.stall_s);
     lib.lws_callback_on_writable(c->wsi);
@@ -499,7 +516,11 @@ static sky_err load_library(sky_error *e)
 sky_err sky_http_open(sky_http **out, const sky_http_options *o, sky_error *e)
 {
     static const struct lws_protocols protocols[] = {
-        {.name = "http", .callback = on_event, .per_session_data_size = sizeof(user)},
+        /* Without a size of its own a send is cut into pieces of 4 KiB, one a turn of the loop. */
+        {.name = "http",
+         .callback = on_event,
+         .per_session_data_size = sizeof(user),
+         .tx_packet_size = CHUNK_BYTES},
         {.name = NULL},
     };
     assert(o->loop && o->on_request);

@@ -85,8 +85,13 @@ static void *run(void *arg)
     sky__reader *t = arg;
     pthread_mutex_lock(&t->lock);
     for (;;) {
-        while (!t->queue && !t->stop)
-            pthread_cond_wait(&t->wake, &t->lock);
+        while (!t->queue && !t->stop) {
+            pthread_mutex_unlock(&t->lock);
+            const bool more = sky__resident_read_on(t);
+            pthread_mutex_lock(&t->lock);
+            if (!more && !t->queue && !t->stop)
+                pthread_cond_wait(&t->wake, &t->lock);
+        }
         if (t->stop)
             break;
         job *j = t->queue;

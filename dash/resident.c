@@ -10,6 +10,9 @@
 #include "base/text.h"
 #include "dash/url.h"
 
+/* Nobody looked for so long: nothing more is read ahead. */
+static const uint64_t LEFT_ALONE_NS = 10 * SKY_NS_PER_S;
+
 static void free_one(sky__resident *s)
 {
     sky_columns_close(s->columns);
@@ -255,6 +258,26 @@ static sky_err fresh(sky__reader *t, const char *sweep, uint32_t within_ms, sky_
             return err;
     }
     return sky_fail(e, SKY_EAGAIN, "sweep '%s' is changing: ask again", sweep);
+}
+
+bool sky__resident_read_on(sky__reader *t)
+{
+    enum { SLICE_MS = 50 }; /* whoever asks meanwhile waits for it */
+    sky__resident *s = sky__reader_kept(t)->residents;
+    sky__resident *latest = NULL;
+    for (; s; s = s->next) {
+        if (s->more && (!latest || s->used > latest->used))
+            latest = s;
+    }
+    if (!latest || (uint64_t)sky_clock_ns() - latest->used > LEFT_ALONE_NS)
+        return false;
+    sky_columns_change change = {0};
+    const sky_err err = sky_columns_refresh_within(latest->columns, SLICE_MS, &change, NULL);
+    latest->more = change.more;
+    if (err != SKY_OK ||
+        change.reset) /* whoever asks next begins anew, and is told what is wrong */
+        forget(&sky__reader_kept(t)->residents, latest);
+    return true;
 }
 
 sky_err sky__resident_get(sky__reader *t, const char *sweep, sky__resident **out, sky_error *e)

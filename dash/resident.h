@@ -57,6 +57,9 @@ sky_err sky__resident_get(sky__reader *t, const char *sweep, sky__resident **out
  * with more rows than are kept, the first ones. Without the argument the same as above. */
 sky_err sky__resident_for(sky__reader *t, const sky_http_request *r, const char *sweep,
                           sky__resident **out, sky_error *e);
+/* What a thread does that nobody asks anything: goes on with what the last look left unread, for a slice.
+ * False: there is nothing to read. */
+bool sky__resident_read_on(sky__reader *t);
 /* Only what the store says of the sweep: no columns are loaded. */
 sky_err sky__resident_schema(sky__reader *t, const char *sweep, sky__resident **out, sky_error *e);
 void sky__residents_free(sky__resident *list);
