@@ -1,6 +1,6 @@
-// Measures how far a page is behind a sweep that records as fast as this machine lets it: a page that is opened with
-// the sweep, and one that is opened late. JSON on standard output. Not a test: it depends on the machine.
-//   node live.mjs [--seconds 40] [--late 20] [--jobs 4] [--sleep-us 20] [--noop]
+// Measures how far a page is behind a sweep that records so many results a second: a page that is opened with the
+// sweep, and one that is opened late. JSON on standard output. Not a test: it depends on the machine.
+//   node live.mjs [--seconds 40] [--late 20] [--rate 50000]     --rate 0: as fast as it goes
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
@@ -14,7 +14,7 @@ const option = (name, fallback) => {
 };
 const seconds = option('--seconds', 40);
 const late = option('--late', seconds / 2);
-const noop = process.argv.includes('--noop');
+const rate = option('--rate', 50000);
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 const round = (x, digits = 2) => Number(x.toFixed(digits));
 const quantile = (list, q) => [...list].sort((a, b) => a - b)[Math.min(list.length - 1, Math.floor(q * list.length))];
@@ -23,24 +23,37 @@ const folder = workFolder();
 mkdirSync(join(folder, 'hub'), { mode: 0o700 });
 const endpoint = `ipc://${join(folder, 'hub', 's')}`;
 writeFileSync(join(folder, 'live.yaml'), `name: live
-job: ${noop ? 'noop' : 'fault'}
-space: {x: {from: 1, to: 100000000, step: 1}${noop ? '' : `, sleep_us: [${option('--sleep-us', 20)}]`}}
+job: noop
+space: {x: {from: 1, to: 100000000, step: 1}}
 derived: {cost: "1 + (x * 7919) % 100003", gain: "1 + (x * 104729) % 99991"}
 objectives: [{cost: min}, {gain: max}]
 `);
 const result = { date: new Date().toISOString(), cpu: cpus()[0].model, cores: cpus().length, load_before: loadavg()[0] };
 const running = serve(['coordinator', '--db', join(folder, 'live.db'), '--listen', endpoint, '--log', 'error', '--dash', '127.0.0.1:0']);
 const url = await running.url;
-const worker = spawn(skyline, ['worker', '--connect', endpoint, '--log', 'error', '-j', String(option('--jobs', 4))], { stdio: 'ignore' });
-process.on('exit', () => worker.kill('SIGKILL'));
+const worker = spawn(skyline, ['worker', '--connect', endpoint, '--log', 'error', '-j', '1'], { stdio: 'ignore', detached: true });
+const signal = (name) => {
+  try {
+    process.kill(-worker.pid, name); // its executors too
+  } catch {
+    // it has ended
+  }
+};
+process.on('exit', () => signal('SIGKILL'));
 
 // When how many results were durable, as the coordinator knows it itself.
 const truth = [];
+let began;
 const watching = setInterval(async () => {
   const asked = Date.now();
   const { committed } = await fetch(`${url}api/v1/live`).then((r) => r.json()).catch(() => ({}));
-  if (committed !== undefined) truth.push({ at: (asked + Date.now()) / 2, rows: committed });
-}, 50);
+  if (committed === undefined) return;
+  const at = (asked + Date.now()) / 2;
+  truth.push({ at, rows: committed });
+  // The worker is held up while it is ahead.
+  began ??= committed > 0 ? at : undefined;
+  if (rate && began) signal(committed > (rate * (Date.now() - began)) / 1000 ? 'SIGSTOP' : 'SIGCONT');
+}, 25);
 
 // What the page draws, and when: the figure's own sentence tells.
 const drawn = `(() => {
@@ -95,7 +108,7 @@ result.opened_late = { at_rows: truth.find((t) => t.at >= two.opened)?.rows, ...
 result.server_mb = round(residentOf(running.child.pid) / 1048576, 0);
 result.load_after = loadavg()[0];
 await early.close();
-worker.kill('SIGKILL');
+signal('SIGKILL');
 await running.stop();
 console.log(JSON.stringify(result, null, 1));
 process.exit(0);

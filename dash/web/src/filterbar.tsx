@@ -35,7 +35,7 @@ export function FilterBar() {
           <>reading {group(s.summary.value?.recorded ?? 0)} rows…</>
         ) : s.truncated.value ? (
           <>{group(c.total)} rows: more than the {group(s.ROWS_MAX)} that a page holds, so the server&rsquo;s density is shown{any && c.rows > 0 && <>; <strong>{group(c.selected)}</strong> of the first {group(c.rows)} selected</>}</>
-        ) : s.more.value && c.rows < c.total ? (
+        ) : s.behind.value ? (
           <>reading: <strong>{group(c.rows)}</strong> of {group(c.total)} trials</>
         ) : any ? (
           <><strong>{group(c.selected)}</strong> of {group(c.shown)} selected</>

@@ -176,7 +176,7 @@ function Growth() {
   const rows = s.front.value?.rows ?? 0;
   useEffect(() => {
     const objectives = s.objectivesText();
-    if (!objectives || !rows || s.more.value) return; // it takes all rows
+    if (!objectives || !rows || s.frontBehind.value) return; // it is of all rows: nothing else would be answered meanwhile
     let gone = false;
     const timer = setTimeout(() => {
       const query = new URLSearchParams({ objectives, points: '160' });
@@ -187,7 +187,7 @@ function Growth() {
       gone = true;
       clearTimeout(timer);
     };
-  }, [key, s.more.value, Math.floor(rows / Math.max(1, rows > 20000 ? 10000 : 50)), size]);
+  }, [key, s.frontBehind.value, Math.floor(rows / Math.max(1, rows > 20000 ? 10000 : 50)), size]);
   const h = history.value;
   const known = h ? h.hypervolume.map((v, i) => ({ v, row: h.rows[i] })).filter((k): k is { v: number; row: number } => k.v !== null) : [];
   const final = known[known.length - 1]?.v;

@@ -19,6 +19,9 @@ export const frontError = signal('');
 export const truncated = signal(false); // the sweep has more rows than a page holds
 // The server reads a large sweep from its file when somebody first looks at it, and its rows come in parts.
 export const more = signal(false);
+const MOST = 0.8; // of the rows: then a sweep counts as read, though it may grow on
+export const behind = computed(() => more.value && counts.value.rows < MOST * Math.min(counts.value.total, ROWS_MAX));
+export const frontBehind = computed(() => !!front.value && front.value.rows < MOST * front.value.recorded);
 export const loading = computed(() => counts.value.total === 0 && (summary.value?.recorded ?? 0) > 0 && !loadError.value);
 // Columns with one value only: nothing is to be seen along them.
 export const constant = signal<Set<string>>(new Set());
