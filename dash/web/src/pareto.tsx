@@ -124,7 +124,8 @@ function sentence(legend: { how: string; inside: number; rows: number; server: b
   const parts: string[] = [];
   if (legend) {
     const how = legend.how === 'points' ? (legend.rows === 1 ? 'drawn as a point' : 'each drawn as a point') : legend.how === 'gpu' ? 'drawn by the graphics card' : legend.server ? 'counted by the server' : 'counted in each pixel';
-    parts.push(legend.inside < legend.rows && legend.how !== 'gpu' ? `${group(legend.inside)} of ${group(legend.rows)} trials are in view, ${how}.` : `${group(legend.rows)} ${legend.rows === 1 ? 'trial' : 'trials'}, ${how}.`);
+    const which = legend.server && filter.value.ranges.length > 0 ? 'in the brush' : 'in view';
+    parts.push(legend.inside < legend.rows && legend.how !== 'gpu' ? `${group(legend.inside)} of ${group(legend.rows)} trials are ${which}, ${how}.` : `${group(legend.rows)} ${legend.rows === 1 ? 'trial' : 'trials'}, ${how}.`);
   }
   if (f && f.size) {
     parts.push(`${group(f.size)} ${f.size === 1 ? 'is' : 'are'} on the front${f.by_point ? ' of means over repeats' : ''}.`);
