@@ -18,6 +18,8 @@ enum {
         100, /* clients of events for each tick more between them: hundreds see them once a second */
     COUNT_TICKS = 5, /* the coordinator's counts: every second */
     PING_TICKS = 75, /* every 15 s a comment, so that a dead client is found */
+    /* Where processors are short, what is read for the page gives way: some tenth of them is left for it. */
+    NICE_BESIDE_A_COORDINATOR = 5,
     TOKEN_MIN = 16,
     TOKEN_MAX = 200,
 };
@@ -364,11 +366,13 @@ static sky_err open_parts(sky_dash *d, sky_error *e)
         .on_request = on_request,
         .on_gone = on_gone,
         .arg = d};
-    const sky__reader_options o = {
+    sky__reader_options o = {
         .loop = d->o.loop, .db = d->db, .source = &d->source, .answered = on_answered, .arg = d};
     sky_err err = SKY_OK;
-    for (int i = 0; i < SKY__LANES && err == SKY_OK; i++)
+    for (int i = 0; i < SKY__LANES && err == SKY_OK; i++) {
+        o.nice = d->source.status && i != SKY__NEWS ? NICE_BESIDE_A_COORDINATOR : 0;
         err = sky__reader_open(&d->readers[i], &o, e);
+    }
     if (err == SKY_OK)
         err = sky_http_open(&d->http, &h, e);
     return err;

@@ -28,6 +28,7 @@ struct sky__reader {
     sky__reader_state kept;
     sky__answered answered;
     void *arg;
+    int nice;
     uv_async_t async;
     pthread_t thread;
     pthread_mutex_t lock;
@@ -81,15 +82,11 @@ static void answer(sky__reader *t, job *j)
     tag(j);
 }
 
-/* Beside a coordinator: where processors are short, the page is late and the sweep is not. */
-enum { NICE_BESIDE_A_COORDINATOR = 10 };
-
 static void *run(void *arg)
 {
     sky__reader *t = arg;
-    if (t->kept.source->status)
-        setpriority(PRIO_PROCESS, 0,
-                    NICE_BESIDE_A_COORDINATOR); /* on Linux: of this thread alone */
+    if (t->nice)
+        setpriority(PRIO_PROCESS, 0, t->nice); /* on Linux: of this thread alone */
     pthread_mutex_lock(&t->lock);
     for (;;) {
         while (!t->queue && !t->stop) {
@@ -149,6 +146,7 @@ sky_err sky__reader_open(sky__reader **out, const sky__reader_options *o, sky_er
     t->answered = o->answered;
     t->arg = o->arg;
     t->kept.source = o->source;
+    t->nice = o->nice;
     t->queue_end = &t->queue;
     t->done_end = &t->done;
     pthread_mutex_init(&t->lock, NULL);

@@ -31,6 +31,7 @@ typedef struct sky__reader_options {
     uv_loop_t *loop;
     const char *db;
     const sky_dash_source *source; /* borrowed for the reader's life */
+    int nice;                      /* by how much the thread is nicer than the loop's */
     sky__answered answered;
     void *arg;
 } sky__reader_options;
