@@ -47,12 +47,9 @@ SKY__HANDLER(export);
 SKY__HANDLER(metrics);
 /* What changed since the last time, for the events: 200 with a body, or 204. */
 SKY__HANDLER(poll);
-/* Loads the newest sweep's columns, before somebody looks. */
-SKY__HANDLER(preload); /* of the newest sweep, if it has at most `rows` positions */
-/* density for a sweep that another reader is loading: of a reader that answers nothing else about columns.
- * forget then gives its memory back. */
-SKY__HANDLER(density_early);
-SKY__HANDLER(forget);
+/* Reads a slice of the newest sweep's columns, before somebody looks, if it has at most `rows` positions: 202 while
+ * there is more, so that whoever asks meanwhile waits for a slice only. */
+SKY__HANDLER(preload);
 
 /* ---- For handlers ---- */
 

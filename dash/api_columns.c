@@ -62,17 +62,19 @@ SKY__HANDLER(columns)
     if (err == SKY_OK)
         err = read_range(r, &q, n, e);
     if (err == SKY_OK)
-        err = sky__resident_get(t, p->parts[3], &s, e);
+        err = sky__resident_for(t, r, p->parts[3], &s, e);
     if (err == SKY_OK) {
         const size_t rows = sky_columns_rows(s->columns);
         const bool reset = q.epoch != s->epoch || q.since > rows;
         const size_t first = reset ? 0 : (size_t)q.since;
         const size_t end = rows - first > q.limit ? first + (size_t)q.limit : rows;
-        char meta[200];
+        char meta[256];
         err = fill_columns(s, names, n, q.exact, first, columns, e);
         snprintf(meta, sizeof meta,
-                 "\"epoch\":%llu,\"reset\":%s,\"first\":%zu,\"next\":%zu,\"rows\":%zu",
-                 (unsigned long long)s->epoch, reset ? "true" : "false", first, end, rows);
+                 "\"epoch\":%llu,\"reset\":%s,\"first\":%zu,\"next\":%zu,\"rows\":%zu,"
+                 "\"recorded\":%llu,\"more\":%s",
+                 (unsigned long long)s->epoch, reset ? "true" : "false", first, end, rows,
+                 (unsigned long long)sky_columns_recorded(s->columns), s->more ? "true" : "false");
         if (err == SKY_OK)
             sky__frame_write(&b, meta, columns, n + 1, end - first);
     }
@@ -117,12 +119,13 @@ SKY__HANDLER(summary)
 {
     sky__resident *s = NULL;
     sky_buf b = {0};
-    (void)r;
-    sky_err err = sky__resident_get(t, p->parts[3], &s, e);
+    sky_err err = sky__resident_for(t, r, p->parts[3], &s, e);
     if (err != SKY_OK)
         return err;
-    sky_buf_printf(&b, "{\"epoch\":%llu,\"rows\":%zu,\"columns\":[", (unsigned long long)s->epoch,
-                   sky_columns_rows(s->columns));
+    sky_buf_printf(&b, "{\"epoch\":%llu,\"rows\":%zu,\"recorded\":%llu,\"more\":%s,\"columns\":[",
+                   (unsigned long long)s->epoch, sky_columns_rows(s->columns),
+                   (unsigned long long)sky_columns_recorded(s->columns),
+                   s->more ? "true" : "false");
     bool any = false;
     for (size_t i = 0; i < s->n_infos; i++) {
         const sky__column_info *c = &s->infos[i];
@@ -152,6 +155,8 @@ SKY__HANDLER(summary)
 
 SKY__HANDLER(preload)
 {
+    static const sky_http_arg within = {"within_ms", "100"};
+    const sky_http_request slice = {.path = r->path, .args = &within, .n_args = 1};
     sky_error ignored;
     sky__resident *s = NULL;
     sqlite3_stmt *q = NULL;
@@ -160,22 +165,15 @@ SKY__HANDLER(preload)
     const sky_err err = sky__arg_u64(r, "rows", 0, UINT64_MAX, &rows, e);
     if (err != SKY_OK)
         return err;
+    out->status = 204;
     if (sqlite3_prepare_v2(sky_store_sqlite(sky__reader_store(t)),
                            "SELECT name, positions FROM sky_sweeps ORDER BY id DESC LIMIT 1", -1,
                            &q, NULL) == SQLITE_OK &&
-        sqlite3_step(q) == SQLITE_ROW && (uint64_t)sqlite3_column_int64(q, 1) <= rows)
-        sky__resident_get(t, (const char *)sqlite3_column_text(q, 0), &s, &ignored);
+        sqlite3_step(q) == SQLITE_ROW && (uint64_t)sqlite3_column_int64(q, 1) <= rows &&
+        sky__resident_for(t, &slice, (const char *)sqlite3_column_text(q, 0), &s, &ignored) ==
+            SKY_OK &&
+        s->more)
+        out->status = 202;
     sqlite3_finalize(q);
-    out->status = 204;
-    return SKY_OK;
-}
-
-SKY__HANDLER(forget)
-{
-    sky__reader_state *kept = sky__reader_kept(t);
-    (void)r, (void)p, (void)e;
-    sky__residents_free(kept->residents);
-    kept->residents = NULL;
-    out->status = 204;
     return SKY_OK;
 }

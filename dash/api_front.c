@@ -63,10 +63,13 @@ static void front_json(const sky__resident *s, const sky_objective *list,
     const size_t n = f->n < SKY__FRONT_ROWS_MAX ? f->n : SKY__FRONT_ROWS_MAX;
     goals_of(list, f->k, goals);
     sky_buf_printf(b,
-                   "{\"epoch\":%llu,\"rows\":%zu,\"size\":%zu,\"considered\":%zu,\"infeasible\":"
+                   "{\"epoch\":%llu,\"rows\":%zu,\"recorded\":%llu,\"more\":%s,\"size\":%zu,"
+                   "\"considered\":%zu,\"infeasible\":"
                    "%zu,\"without_value\":%zu,\"by_point\":%s,\"objectives\":",
-                   (unsigned long long)s->epoch, sky_columns_rows(s->columns), f->n, f->considered,
-                   f->infeasible, f->without_value, f->by_point ? "true" : "false");
+                   (unsigned long long)s->epoch, sky_columns_rows(s->columns),
+                   (unsigned long long)sky_columns_recorded(s->columns), s->more ? "true" : "false",
+                   f->n, f->considered, f->infeasible, f->without_value,
+                   f->by_point ? "true" : "false");
     sky__json_objectives(b, list, f->k);
     sky_buf_puts(b, ",\"trials\":");
     sky__json_trials(b, f->trials, n);
@@ -95,7 +98,7 @@ SKY__HANDLER(front)
     if (err == SKY_OK)
         err = sky__arg_bool(r, "by_trial", false, &by_trial, e);
     if (err == SKY_OK)
-        err = sky__resident_get(t, p->parts[3], &s, e);
+        err = sky__resident_for(t, r, p->parts[3], &s, e);
     if (err == SKY_OK)
         err = sky__objectives_of(s, r, list, &ask.k, e);
     if (err == SKY_OK)

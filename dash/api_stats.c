@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "dash/api.h"
 #include "dash/frame.h"
 
@@ -96,12 +97,60 @@ static inline size_t cell_of(const axis *a, const scale *c, double x)
     return at < (double)c->n ? (size_t)(at > 0 ? at : 0) : c->n - 1;
 }
 
+/* Ranges of columns that a row must lie in to count. */
+enum { RANGES_MAX = 16 };
+typedef struct ranges {
+    size_t n;
+    struct {
+        const double *values;
+        double low, high;
+    } r[RANGES_MAX];
+} ranges;
+
+static bool in_ranges(const ranges *list, size_t row)
+{
+    for (size_t k = 0; k < list->n; k++) {
+        const double x = list->r[k].values[row];
+        if (!(x >= list->r[k].low && x <= list->r[k].high)) /* NaN too */
+            return false;
+    }
+    return true;
+}
+
+/* "energy_j:0:1.5"; what comes before the last two colons is the column's name. */
+static sky_err parse_range(const sky__resident *s, char *text, ranges *out, sky_error *e)
+{
+    double ends[2];
+    for (int i = 1; i >= 0; i--) {
+        char *colon = strrchr(text, ':');
+        if (!colon || sky_parse_f64(colon + 1, &ends[i]) != SKY_OK)
+            return sky_fail(e, SKY_EINVAL, "ranges: found '%.60s', expected column:low:high", text);
+        *colon = 0;
+    }
+    out->r[out->n].low = ends[0];
+    out->r[out->n].high = ends[1];
+    return sky__resident_column(s, text, NULL, &out->r[out->n++].values, e);
+}
+
+static sky_err read_ranges(const sky__resident *s, const sky_http_request *r, ranges *out,
+                           sky_error *e)
+{
+    const char *parts[RANGES_MAX];
+    sky_arena arena = {0};
+    size_t n = 0;
+    sky_err err = sky__arg_list(r, "ranges", &arena, parts, RANGES_MAX, &n, e);
+    for (size_t i = 0; err == SKY_OK && i < n; i++)
+        err = parse_range(s, (char *)(uintptr_t)parts[i], out, e);
+    sky_arena_free(&arena);
+    return err;
+}
+
 static void fill_grid(grid *g, const axis *x, const axis *y, size_t rows, const double *feasible,
-                      const double *z)
+                      const double *z, const ranges *only)
 {
     const scale sx = scale_of(x, g->w), sy = scale_of(y, g->h);
     for (size_t i = 0; i < rows; i++) {
-        if (feasible && feasible[i] == 0)
+        if ((feasible && feasible[i] == 0) || (only->n > 0 && !in_ranges(only, i)))
             continue;
         const size_t cx = cell_of(x, &sx, x->values[i]);
         if (cx >= g->w)
@@ -123,9 +172,12 @@ static void density_frame(const sky__resident *s, const axis *x, const axis *y, 
 {
     sky_buf meta = {0};
     const double xs[] = {x->low, x->high}, ys[] = {y->low, y->high};
-    sky_buf_printf(&meta, "\"epoch\":%llu,\"rows\":%zu,\"inside\":%zu,\"w\":%zu,\"h\":%zu,\"x\":",
-                   (unsigned long long)s->epoch, sky_columns_rows(s->columns), g->inside, g->w,
-                   g->h);
+    sky_buf_printf(&meta,
+                   "\"epoch\":%llu,\"rows\":%zu,\"recorded\":%llu,\"more\":%s,\"inside\":%zu,"
+                   "\"w\":%zu,\"h\":%zu,\"x\":",
+                   (unsigned long long)s->epoch, sky_columns_rows(s->columns),
+                   (unsigned long long)sky_columns_recorded(s->columns), s->more ? "true" : "false",
+                   g->inside, g->w, g->h);
     sky__json_numbers(&meta, xs, 2);
     sky_buf_puts(&meta, ",\"y\":");
     sky__json_numbers(&meta, ys, 2);
@@ -152,35 +204,21 @@ static sky_err read_size(const sky_http_request *r, grid *g, sky_error *e)
     return err;
 }
 
-static sky_err load_few(sky__reader *t, const sky_http_request *r, const char *sweep,
-                        sky__resident **out, sky_error *e)
-{
-    static const char *const keys[] = {"x", "y", "z"};
-    const char *names[3];
-    size_t n = 0;
-    for (size_t i = 0; i < 3; i++) {
-        const char *name = sky__arg(r, keys[i]);
-        if (name && *name)
-            names[n++] = name;
-    }
-    return sky__resident_few(t, sweep, names, n, out, e);
-}
-
-static sky_err density(sky__reader *t, const sky_http_request *r, const sky__path *p, bool early,
-                       sky_http_response *out, sky_error *e)
+SKY__HANDLER(density)
 {
     sky__resident *s = NULL;
     axis x = {0}, y = {0};
     grid g = {0};
     bool feasible = false;
     const double *z = NULL;
+    ranges only = {0};
     sky_buf b = {0};
     const char *third = sky__arg(r, "z");
     sky_err err = read_size(r, &g, e);
     if (err == SKY_OK)
         err = sky__arg_bool(r, "feasible", false, &feasible, e);
     if (err == SKY_OK)
-        err = early ? load_few(t, r, p->parts[3], &s, e) : sky__resident_get(t, p->parts[3], &s, e);
+        err = sky__resident_for(t, r, p->parts[3], &s, e);
     if (err == SKY_OK)
         err = axis_of(s, r, "x", &x, e);
     if (err == SKY_OK)
@@ -188,24 +226,16 @@ static sky_err density(sky__reader *t, const sky_http_request *r, const sky__pat
     if (err == SKY_OK && third && *third)
         err = sky__resident_column(s, third, NULL, &z, e);
     if (err == SKY_OK)
+        err = read_ranges(s, r, &only, e);
+    if (err == SKY_OK)
         err = grid_new(&g, z != NULL, e);
     if (err == SKY_OK) {
         fill_grid(&g, &x, &y, sky_columns_rows(s->columns),
-                  feasible ? sky_columns_values(s->columns, (size_t)s->feasible) : NULL, z);
+                  feasible ? sky_columns_values(s->columns, (size_t)s->feasible) : NULL, z, &only);
         density_frame(s, &x, &y, &g, &b);
     }
     grid_free(&g);
     return err == SKY_OK ? sky__api_frame(out, &b) : err;
-}
-
-SKY__HANDLER(density)
-{
-    return density(t, r, p, false, out, e);
-}
-
-SKY__HANDLER(density_early)
-{
-    return density(t, r, p, true, out, e);
 }
 
 /* ---- Groups of a column's values ---- */

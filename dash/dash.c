@@ -18,6 +18,8 @@ enum {
         100, /* clients of events for each tick more between them: hundreds see them once a second */
     COUNT_TICKS = 5, /* the coordinator's counts: every second */
     PING_TICKS = 75, /* every 15 s a comment, so that a dead client is found */
+    /* Where processors are short, what is read for the page gives way: some tenth of them is left for it. */
+    NICE_BESIDE_A_COORDINATOR = 5,
     TOKEN_MIN = 16,
     TOKEN_MAX = 200,
 };
@@ -33,14 +35,13 @@ struct sky_dash {
     sky__events *events;
     uv_timer_t timer;
     bool polling, closing;
-    bool loading; /* the newest sweep's columns */
+    bool preloading; /* until somebody asks: then what they look at comes first */
     unsigned ticks;
 };
 
 /* Questions of our own to a reader; a client's are counted up from 1. */
 #define OWN_POLL    UINT64_C(0)
 #define OWN_PRELOAD UINT64_MAX
-#define OWN_FORGET  (UINT64_MAX - 1)
 
 static const char policy[] =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
@@ -151,15 +152,21 @@ static void on_timer(uv_timer_t *timer)
         d->polling = sky__reader_ask(d->readers[SKY__NEWS], &poll, sky__api_poll);
 }
 
+static void preload(sky_dash *d)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%llu", (unsigned long long)d->o.preload_rows_max);
+    const sky_http_arg rows = {"rows", text};
+    const sky_http_request ask = {.id = OWN_PRELOAD, .path = "/", .args = &rows, .n_args = 1};
+    d->preloading = sky__reader_ask(d->readers[SKY__QUICK], &ask, sky__api_preload);
+}
+
 static void on_answered(void *arg, uint64_t id, sky_http_response *r)
 {
     sky_dash *d = arg;
-    if (id == OWN_PRELOAD || id == OWN_FORGET) {
-        static const sky_http_request forget = {.id = OWN_FORGET, .path = "/"};
-        if (id == OWN_PRELOAD && !d->closing)
-            sky__reader_ask(d->readers[SKY__BULK], &forget, sky__api_forget);
-        if (id == OWN_PRELOAD)
-            d->loading = false;
+    if (id == OWN_PRELOAD) {
+        if (r->status == 202 && d->preloading && !d->closing)
+            preload(d);
         free(r->body);
     } else if (id == OWN_POLL) {
         d->polling = false;
@@ -314,14 +321,11 @@ static void on_request(void *arg, const sky_http_request *r)
         refuse(d, r->id, 405, "expected a GET");
         return;
     }
-    sky__handler handler = sky__api_route(r, &p, &lane);
-    if (handler == sky__api_density && d->loading) {
-        handler = sky__api_density_early; /* two columns are sooner here than all of them */
-        lane = SKY__BULK;
-    }
+    const sky__handler handler = sky__api_route(r, &p, &lane);
     if (handler == sky__api_metrics) {
         ask_metrics(d, r);
     } else if (handler) {
+        d->preloading = d->preloading && lane != SKY__QUICK;
         if (!sky__reader_ask(d->readers[lane], r, handler))
             refuse(d, r->id, 503, "too many requests wait: try again");
     } else if (api && p.n == 3 && strcmp(p.parts[2], "events") == 0) {
@@ -370,23 +374,16 @@ static sky_err open_parts(sky_dash *d, sky_error *e)
         .on_request = on_request,
         .on_gone = on_gone,
         .arg = d};
-    const sky__reader_options o = {
+    sky__reader_options o = {
         .loop = d->o.loop, .db = d->db, .source = &d->source, .answered = on_answered, .arg = d};
     sky_err err = SKY_OK;
-    for (int i = 0; i < SKY__LANES && err == SKY_OK; i++)
+    for (int i = 0; i < SKY__LANES && err == SKY_OK; i++) {
+        o.nice = d->source.status && i != SKY__NEWS ? NICE_BESIDE_A_COORDINATOR : 0;
         err = sky__reader_open(&d->readers[i], &o, e);
+    }
     if (err == SKY_OK)
         err = sky_http_open(&d->http, &h, e);
     return err;
-}
-
-static void preload(sky_dash *d, uint64_t rows_max)
-{
-    char text[24];
-    snprintf(text, sizeof text, "%llu", (unsigned long long)rows_max);
-    const sky_http_arg rows = {"rows", text};
-    const sky_http_request r = {.id = OWN_PRELOAD, .path = "/", .args = &rows, .n_args = 1};
-    d->loading = rows_max > 0 && sky__reader_ask(d->readers[SKY__QUICK], &r, sky__api_preload);
 }
 
 sky_err sky_dash_open(sky_dash **out, const sky_dash_options *o, sky_error *e)
@@ -417,7 +414,8 @@ sky_err sky_dash_open(sky_dash **out, const sky_dash_options *o, sky_error *e)
         sky_dash_close(d);
         return err;
     }
-    preload(d, o->preload_rows_max);
+    if (o->preload_rows_max > 0)
+        preload(d);
     uv_timer_start(&d->timer, on_timer, 0, EVENT_MS);
     snprintf(d->url, sizeof d->url, "http://%s:%u/", d->listen.address, sky_http_port(d->http));
     *out = d;

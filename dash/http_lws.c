@@ -193,7 +193,11 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *dat
 sky_err sky_http_open(sky_http **out, const sky_http_options *o, sky_error *e)
 {
     static const struct lws_protocols protocols[] = {
-        {.name = "http", .callback = on_event, .per_session_data_size = sizeof(user)},
+        /* Without a size of its own a send is cut into pieces of 4 KiB, one a turn of the loop. */
+        {.name = "http",
+         .callback = on_event,
+         .per_session_data_size = sizeof(user),
+         .tx_packet_size = SKY__CHUNK_BYTES},
         {.name = NULL},
     };
     assert(o->loop && o->on_request);

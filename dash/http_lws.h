@@ -26,6 +26,7 @@ enum { SKY__CHUNK_BYTES = 128 << 10 };
     X(lws_add_http_header_by_name)                                                                 \
     X(lws_finalize_write_http_header)                                                              \
     X(lws_write)                                                                                   \
+    X(lws_send_pipe_choked)                                                                        \
     X(lws_callback_on_writable)                                                                    \
     X(lws_http_transaction_completed)                                                              \
     X(lws_set_timeout)

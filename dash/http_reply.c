@@ -151,7 +151,8 @@ static int finish(sky__conn *c)
     return 0;
 }
 
-static int write_body(sky__conn *c)
+/* 1: the body is at its end; negative: close. */
+static int write_chunk(sky__conn *c)
 {
     unsigned char *out = c->h->chunk + LWS_PRE;
     size_t n = c->len - c->sent < SKY__CHUNK_BYTES ? c->len - c->sent : SKY__CHUNK_BYTES;
@@ -168,7 +169,22 @@ static int write_body(sky__conn *c)
         return -1;
     c->sent += n;
     c->h->counts.bytes_sent += n;
-    if (last)
+    return last;
+}
+
+/* As much as the connection takes at once. */
+static int write_body(sky__conn *c)
+{
+    enum { CHUNKS_A_TURN = 32 }; /* a busy coordinator has some 15 turns of its loop a second */
+    int done = 0;
+    for (int i = 0; i < CHUNKS_A_TURN && done == 0; i++) {
+        done = write_chunk(c);
+        if (done == 0 && sky__lws.lws_send_pipe_choked(c->wsi))
+            break;
+    }
+    if (done < 0)
+        return -1;
+    if (done > 0)
         return finish(c);
     sky__lws.lws_set_timeout(c->wsi, PENDING_TIMEOUT_HTTP_CONTENT, (int)c->h->o.stall_s);
     sky__lws.lws_callback_on_writable(c->wsi);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -27,6 +28,7 @@ struct sky__reader {
     sky__reader_state kept;
     sky__answered answered;
     void *arg;
+    int nice;
     uv_async_t async;
     pthread_t thread;
     pthread_mutex_t lock;
@@ -83,10 +85,17 @@ static void answer(sky__reader *t, job *j)
 static void *run(void *arg)
 {
     sky__reader *t = arg;
+    if (t->nice)
+        setpriority(PRIO_PROCESS, 0, t->nice); /* on Linux: of this thread alone */
     pthread_mutex_lock(&t->lock);
     for (;;) {
-        while (!t->queue && !t->stop)
-            pthread_cond_wait(&t->wake, &t->lock);
+        while (!t->queue && !t->stop) {
+            pthread_mutex_unlock(&t->lock);
+            const bool more = sky__resident_read_on(t);
+            pthread_mutex_lock(&t->lock);
+            if (!more && !t->queue && !t->stop)
+                pthread_cond_wait(&t->wake, &t->lock);
+        }
         if (t->stop)
             break;
         job *j = t->queue;
@@ -137,6 +146,7 @@ sky_err sky__reader_open(sky__reader **out, const sky__reader_options *o, sky_er
     t->answered = o->answered;
     t->arg = o->arg;
     t->kept.source = o->source;
+    t->nice = o->nice;
     t->queue_end = &t->queue;
     t->done_end = &t->done;
     pthread_mutex_init(&t->lock, NULL);

@@ -19,8 +19,6 @@ typedef struct sky__reader_state {
     struct sky__watch *watch;          /* watch.c */
     struct sky__selection *selections; /* selection.c */
     const sky_dash_source *source;     /* never NULL */
-    const char *const *few;            /* resident.c: the only columns to load; NULL: all */
-    size_t n_few;
 } sky__reader_state;
 
 /* Answers r into *out, on the reader's thread. An error becomes the answer. */
@@ -33,6 +31,7 @@ typedef struct sky__reader_options {
     uv_loop_t *loop;
     const char *db;
     const sky_dash_source *source; /* borrowed for the reader's life */
+    int nice;                      /* by how much the thread is nicer than the loop's */
     sky__answered answered;
     void *arg;
 } sky__reader_options;

@@ -8,6 +8,10 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/text.h"
+#include "dash/url.h"
+
+/* Nobody looked for so long: nothing more is read ahead. */
+static const uint64_t LEFT_ALONE_NS = 10 * SKY_NS_PER_S;
 
 static void free_one(sky__resident *s)
 {
@@ -102,36 +106,25 @@ static sky_err load_objectives(sky__resident *s, sqlite3 *db, sky_error *e)
     return SKY_OK;
 }
 
-static bool wanted(const sky__reader_state *kept, const char *name)
-{
-    for (size_t i = 0; i < kept->n_few; i++) {
-        if (strcasecmp(kept->few[i], name) == 0)
-            return true;
-    }
-    return !kept->few;
-}
-
 static sky_err open_columns(sky__reader *t, sky__resident *s, sky_error *e)
 {
-    const sky__reader_state *kept = sky__reader_kept(t);
     const char *names[SKY__RESIDENT_COLUMNS_MAX];
     size_t n = 0;
     /* The last two first: feasibility is always needed. */
     for (size_t i = s->n_infos; i-- > s->n_infos - 2;) {
-        if (i + 1 < s->n_infos && !wanted(kept, s->infos[i].name))
-            continue;
         s->infos[i].resident = (int)n;
         names[n++] = s->infos[i].name;
     }
     s->feasible = s->infos[s->n_infos - 1].resident;
     for (size_t i = 0; i < s->n_infos - 2 && n < SKY__RESIDENT_COLUMNS_MAX; i++) {
-        if (!wanted(kept, s->infos[i].name))
-            continue;
         s->infos[i].resident = (int)n;
         names[n++] = s->infos[i].name;
     }
-    const sky_columns_options o = {
-        .names = names, .n = n, .rows_max = SKY__RESIDENT_ROWS_MAX, .texts = true};
+    const sky_columns_options o = {.names = names,
+                                   .n = n,
+                                   .rows_max = SKY__RESIDENT_ROWS_MAX,
+                                   .texts = true,
+                                   .stop_at_max = true};
     return sky_columns_open(&s->columns, sky__reader_store(t), s->name, &o, e);
 }
 
@@ -245,7 +238,8 @@ sky_err sky__resident_schema(sky__reader *t, const char *sweep, sky__resident **
     return SKY_OK;
 }
 
-sky_err sky__resident_get(sky__reader *t, const char *sweep, sky__resident **out, sky_error *e)
+static sky_err fresh(sky__reader *t, const char *sweep, uint32_t within_ms, sky__resident **out,
+                     sky_error *e)
 {
     sky_columns_change change = {0};
     sky__resident *s = NULL;
@@ -253,8 +247,9 @@ sky_err sky__resident_get(sky__reader *t, const char *sweep, sky__resident **out
         sky_err err = sky__resident_schema(t, sweep, &s, e);
         if (err != SKY_OK)
             return err;
-        err = sky_columns_refresh(s->columns, &change, e);
+        err = sky_columns_refresh_within(s->columns, within_ms, &change, e);
         if (err == SKY_OK && !change.reset) {
+            s->more = change.more;
             *out = s;
             return SKY_OK;
         }
@@ -265,27 +260,46 @@ sky_err sky__resident_get(sky__reader *t, const char *sweep, sky__resident **out
     return sky_fail(e, SKY_EAGAIN, "sweep '%s' is changing: ask again", sweep);
 }
 
-sky_err sky__resident_few(sky__reader *t, const char *sweep, const char *const *names, size_t n,
+bool sky__resident_read_on(sky__reader *t)
+{
+    enum { SLICE_MS = 50 }; /* whoever asks meanwhile waits for it */
+    sky__resident *s = sky__reader_kept(t)->residents;
+    sky__resident *latest = NULL;
+    for (; s; s = s->next) {
+        if (s->more && (!latest || s->used > latest->used))
+            latest = s;
+    }
+    if (!latest || (uint64_t)sky_clock_ns() - latest->used > LEFT_ALONE_NS)
+        return false;
+    sky_columns_change change = {0};
+    const sky_err err = sky_columns_refresh_within(latest->columns, SLICE_MS, &change, NULL);
+    latest->more = change.more;
+    if (err != SKY_OK ||
+        change.reset) /* whoever asks next begins anew, and is told what is wrong */
+        forget(&sky__reader_kept(t)->residents, latest);
+    return true;
+}
+
+sky_err sky__resident_get(sky__reader *t, const char *sweep, sky__resident **out, sky_error *e)
+{
+    const sky_err err = fresh(t, sweep, 0, out, e);
+    if (err == SKY_OK && sky_columns_full((*out)->columns))
+        return sky_fail(e, SKY_ELIMIT,
+                        "sweep '%s' has more than the %d rows that are kept for drawing", sweep,
+                        SKY__RESIDENT_ROWS_MAX);
+    return err;
+}
+
+sky_err sky__resident_for(sky__reader *t, const sky_http_request *r, const char *sweep,
                           sky__resident **out, sky_error *e)
 {
-    sky__reader_state *kept = sky__reader_kept(t);
-    sky__resident *s = NULL;
-    bool all = true;
-    kept->few = names;
-    kept->n_few = n;
-    sky_err err = sky__resident_get(t, sweep, &s, e);
-    for (size_t i = 0; i < n && err == SKY_OK; i++) {
-        const sky__column_info *c = sky__resident_info(s, names[i]);
-        all = all && (!c || c->resident >= 0);
-    }
-    if (err == SKY_OK && !all) { /* others than the time before */
-        forget(&kept->residents, s);
-        err = sky__resident_get(t, sweep, &s, e);
-    }
-    kept->few = NULL;
-    kept->n_few = 0;
-    *out = s;
-    return err;
+    enum { WITHIN_MS_MAX = 10000 };
+    uint64_t within_ms = 0;
+    const sky_err err = sky__arg_u64(r, "within_ms", 0, WITHIN_MS_MAX, &within_ms, e);
+    if (err != SKY_OK)
+        return err;
+    return within_ms ? fresh(t, sweep, (uint32_t)within_ms, out, e)
+                     : sky__resident_get(t, sweep, out, e);
 }
 
 const sky__column_info *sky__resident_info(const sky__resident *s, const char *name)

@@ -44,7 +44,8 @@ struct sky__resident {
     sky_objective *objectives;
     size_t n_objectives;
     sky_columns *columns;
-    int feasible;                   /* its column */
+    bool more;    /* rows are still to be read: the last look had a limited time */
+    int feasible; /* its column */
     sky__column_summary *summaries; /* of each resident column; NULL: nobody asked yet */
     size_t summarised;              /* rows */
     struct sky__history *histories; /* api_history.c */
@@ -52,9 +53,13 @@ struct sky__resident {
 
 /* The sweep with fresh columns, opened if need be. Valid until the next call. */
 sky_err sky__resident_get(sky__reader *t, const char *sweep, sky__resident **out, sky_error *e);
-/* The same with some columns only, which takes a part of the time: for a reader that calls nothing else. */
-sky_err sky__resident_few(sky__reader *t, const char *sweep, const char *const *names, size_t n,
+/* As a request with an argument within_ms wants it: what can be read in that time is there, and of a sweep
+ * with more rows than are kept, the first ones. Without the argument the same as above. */
+sky_err sky__resident_for(sky__reader *t, const sky_http_request *r, const char *sweep,
                           sky__resident **out, sky_error *e);
+/* What a thread does that nobody asks anything: goes on with what the last look left unread, for a slice.
+ * False: there is nothing to read. */
+bool sky__resident_read_on(sky__reader *t);
 /* Only what the store says of the sweep: no columns are loaded. */
 sky_err sky__resident_schema(sky__reader *t, const char *sweep, sky__resident **out, sky_error *e);
 void sky__residents_free(sky__resident *list);

@@ -5,11 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/text.h"
 #include "store/columns_internal.h"
 
-enum { ROWS_PER_READ = 1 << 17 }; /* some 50 ms: a longer read would hold the writer's log back */
+/* Some 20 ms: a longer read would hold the writer's log back, and whoever wants an answer soon. */
+enum { ROWS_PER_READ = 1 << 14 };
 
 enum { DICTIONARY_SLOTS = 2 * SKY_COLUMN_TEXTS_MAX };
 _Static_assert((DICTIONARY_SLOTS & (DICTIONARY_SLOTS - 1)) == 0, "a mask finds the slot");
@@ -63,6 +65,7 @@ sky_err sky_columns_open(sky_columns **out, sky_store *s, const char *sweep,
     }
     c->store = s;
     c->rows_max = o->rows_max ? o->rows_max : (size_t)1 << 31;
+    c->stop_at_max = o->stop_at_max;
     c->id = meta.id;
     c->points = meta.points;
     c->positions = meta.positions;
@@ -101,6 +104,7 @@ void sky_columns_close(sky_columns *c)
         return;
     finalize(c);
     forget_texts(c);
+    sky__spans_free(&c->pending);
     free(c->texts);
     for (size_t i = 0; i < c->n_columns; i++) {
         free(c->names[i]);
@@ -230,36 +234,69 @@ static sky_err newest_trial(sky_columns *c, int64_t *out, sky_error *e)
     return err;
 }
 
-/* Everything, by trial, some rows a read transaction. A row that is committed behind the scan meanwhile is in
- * a commit record after `since`. */
-static sky_err load_all(sky_columns *c, sky_error *e)
+static bool out_of_time(const sky_columns *c)
 {
-    int64_t since = 0, last = -1, end = -1;
-    size_t n = ROWS_PER_READ;
+    return c->deadline_ns && sky_clock_ns() >= c->deadline_ns;
+}
+
+/* How many rows the next read may bring. */
+static size_t rows_to_read(const sky_columns *c)
+{
+    const size_t room = c->rows_max - c->rows;
+    return c->stop_at_max && room < ROWS_PER_READ ? room : ROWS_PER_READ;
+}
+
+static void drop_pending(sky_columns *c)
+{
+    sky__spans_free(&c->pending);
+    c->pending = (sky__spans){0};
+    c->pending_at = 0;
+    c->pending_begin = 0;
+}
+
+/* Everything, by trial, some rows a read transaction. A row that is committed behind the scan meanwhile is in
+ * a commit record after `load_since`. */
+static sky_err begin_load(sky_columns *c, sky_error *e)
+{
     c->rows = 0;
-    c->loaded = false;
+    c->loaded = c->loading = false;
+    c->load_last = -1;
+    finalize(c);
     forget_texts(c);
-    sky_err err = sky__int(c->store, "SELECT max(seq) FROM sky_commits", &since, e);
+    drop_pending(c);
+    sky_err err = sky__int(c->store, "SELECT max(seq) FROM sky_commits", &c->load_since, e);
     /* Not beyond what is there now: a sweep may grow faster than it is read. */
     if (err == SKY_OK)
-        err = newest_trial(c, &end, e);
-    if (err == SKY_OK)
+        err = newest_trial(c, &c->load_end, e);
+    c->loading = err == SKY_OK;
+    return err;
+}
+
+static sky_err go_on_loading(sky_columns *c, sky_error *e)
+{
+    size_t n = 0, limit = 0;
+    sky_err err = SKY_OK;
+    if (!c->scan)
         err = prepare(c, " WHERE trial > ?1 AND trial <= ?3 ORDER BY trial LIMIT ?2", &c->scan, e);
-    while (err == SKY_OK && n == ROWS_PER_READ) {
-        sqlite3_bind_int64(c->scan, 1, last);
-        sqlite3_bind_int64(c->scan, 2, ROWS_PER_READ);
-        sqlite3_bind_int64(c->scan, 3, end);
+    for (bool first = true; err == SKY_OK && n == limit; first = false) {
+        limit = rows_to_read(c);
+        if (limit == 0 || (!first && out_of_time(c)))
+            return SKY_OK;
+        sqlite3_bind_int64(c->scan, 1, c->load_last);
+        sqlite3_bind_int64(c->scan, 2, (sqlite3_int64)limit);
+        sqlite3_bind_int64(c->scan, 3, c->load_end);
         err = read_rows(c, c->scan, &n, e);
         if (n > 0)
-            last = (int64_t)c->trials[c->rows - 1];
+            c->load_last = (int64_t)c->trials[c->rows - 1];
     }
     sqlite3_finalize(c->scan);
     c->scan = NULL;
+    c->loading = false;
     if (err != SKY_OK) {
         c->rows = 0;
         return err;
     }
-    c->since = (uint64_t)since;
+    c->since = (uint64_t)c->load_since;
     c->loaded = c->overlap = true;
     return SKY_OK;
 }
@@ -317,46 +354,76 @@ static sky_err new_trials(sky_columns *c, sky__spans *out, uint64_t *newest, boo
     return err;
 }
 
-static sky_err load_new(sky_columns *c, sky_error *e)
+/* What commits added since the last look goes to the pending list. */
+static sky_err look_for_new(sky_columns *c, sky_error *e)
 {
     sky__spans list = {0};
     uint64_t newest = 0;
     bool merged = false;
-    const size_t before = c->rows;
     /* Both statements see one state, or records united between them would be missed. */
-    const bool alone = !c->store->in_transaction;
-    sky_err err = alone ? sky__read_begin(c->store, e, "reading") : SKY_OK;
+    sky_err err = sky__read_begin(c->store, e, "reading");
     if (err != SKY_OK)
         return err;
     err = new_trials(c, &list, &newest, &merged, e);
-    if (alone)
-        sky__roll_back(c->store);
+    sky__roll_back(c->store);
     if (err == SKY_OK && list.n > 0 && (c->overlap || merged))
         err = subtract_loaded(c, &list, e);
-    if (err == SKY_OK && list.n > 0 && !c->range)
-        err = prepare(c, " WHERE trial >= ?1 AND trial < ?2 ORDER BY trial LIMIT ?3", &c->range, e);
-    for (size_t i = 0; i < list.n && err == SKY_OK; i++) {
-        size_t n = ROWS_PER_READ;
-        uint64_t begin = list.r[i].begin;
-        while (err == SKY_OK && n == ROWS_PER_READ && begin < list.r[i].end) {
-            sqlite3_bind_int64(c->range, 1, (sqlite3_int64)begin);
-            sqlite3_bind_int64(c->range, 2, (sqlite3_int64)list.r[i].end);
-            sqlite3_bind_int64(c->range, 3, ROWS_PER_READ);
-            err = read_rows(c, c->range, &n, e);
-            if (n > 0)
-                begin = c->trials[c->rows - 1] + 1;
-        }
-    }
-    sky__spans_free(&list);
     if (err != SKY_OK) {
-        c->rows = before;
+        sky__spans_free(&list);
         return err;
     }
     if (newest > c->since) {
         c->since = newest;
         c->overlap = false;
     }
+    drop_pending(c);
+    c->pending = list;
+    c->pending_begin = list.n > 0 ? list.r[0].begin : 0;
     return SKY_OK;
+}
+
+/* Some rows of the pending list. */
+static sky_err read_pending(sky_columns *c, sky_error *e)
+{
+    size_t n = 0;
+    const size_t limit = rows_to_read(c);
+    const uint64_t end = c->pending.r[c->pending_at].end;
+    sqlite3_bind_int64(c->range, 1, (sqlite3_int64)c->pending_begin);
+    sqlite3_bind_int64(c->range, 2, (sqlite3_int64)end);
+    sqlite3_bind_int64(c->range, 3, (sqlite3_int64)limit);
+    const sky_err err = read_rows(c, c->range, &n, e);
+    if (n > 0)
+        c->pending_begin = c->trials[c->rows - 1] + 1;
+    if (n < limit || c->pending_begin >= end) {
+        c->pending_at++;
+        if (c->pending_at < c->pending.n)
+            c->pending_begin = c->pending.r[c->pending_at].begin;
+    }
+    return err;
+}
+
+static sky_err load_new(sky_columns *c, sky_error *e)
+{
+    sky_err err = SKY_OK;
+    if (c->pending_at == c->pending.n)
+        err = look_for_new(c, e);
+    if (err == SKY_OK && c->pending_at < c->pending.n && !c->range)
+        err = prepare(c, " WHERE trial >= ?1 AND trial < ?2 ORDER BY trial LIMIT ?3", &c->range, e);
+    if (err != SKY_OK)
+        return err;
+    const size_t rows = c->rows, at = c->pending_at;
+    const uint64_t begin = c->pending_begin;
+    while (err == SKY_OK && c->pending_at < c->pending.n && rows_to_read(c) > 0) {
+        err = read_pending(c, e);
+        if (out_of_time(c))
+            break;
+    }
+    if (err != SKY_OK) {
+        c->rows = rows;
+        c->pending_at = at;
+        c->pending_begin = begin;
+    }
+    return err;
 }
 
 /* Is it still the same sweep, with the same derived metrics? */
@@ -365,16 +432,18 @@ static sky_err look(sky_columns *c, bool *stale, sky_error *e)
     sky_err err;
     bool row = false;
     sqlite3_stmt *q = sky__stmt(
-        c->store, "SELECT generation, points, positions FROM sky_sweeps WHERE id = ?", &err, e);
+        c->store, "SELECT generation, points, positions, recorded FROM sky_sweeps WHERE id = ?",
+        &err, e);
     if (err != SKY_OK)
         return err;
     sqlite3_bind_int64(q, 1, c->id);
     err = sky__step(c->store, q, &row, e, "looking at a sweep");
     if (err == SKY_OK && row) {
-        *stale = !c->loaded || c->generation != sqlite3_column_int64(q, 0);
+        *stale = (!c->loaded && !c->loading) || c->generation != sqlite3_column_int64(q, 0);
         c->generation = sqlite3_column_int64(q, 0);
         c->points = (uint64_t)sqlite3_column_int64(q, 1);
         c->positions = (uint64_t)sqlite3_column_int64(q, 2);
+        c->recorded = (uint64_t)sqlite3_column_int64(q, 3);
     }
     sqlite3_reset(q);
     if (err == SKY_OK && !row)
@@ -382,32 +451,57 @@ static sky_err look(sky_columns *c, bool *stale, sky_error *e)
     return err;
 }
 
+/* Is something known to be committed that is not here? */
+static bool unread(const sky_columns *c)
+{
+    return c->loading || c->pending_at < c->pending.n;
+}
+
 sky_err sky_columns_refresh(sky_columns *c, sky_columns_change *change, sky_error *e)
+{
+    return sky_columns_refresh_within(c, 0, change, e);
+}
+
+sky_err sky_columns_refresh_within(sky_columns *c, uint32_t within_ms, sky_columns_change *change,
+                                   sky_error *e)
 {
     bool stale = false, reset = false;
     size_t first = c->rows;
     sky_err err = SKY_OK;
+    c->deadline_ns = within_ms ? sky_clock_ns() + within_ms * SKY_NS_PER_MS : 0;
     /* The writer itself may ask. What it has not committed could still be taken back. */
     if (!c->store->in_transaction) {
         err = look(c, &stale, e);
         if (err == SKY_OK && stale) {
             reset = c->shown;
             first = 0;
-            finalize(c);
-            err = load_all(c, e);
+            err = begin_load(c, e);
         }
-        if (err == SKY_OK)
+        if (err == SKY_OK && c->loading)
+            err = go_on_loading(c, e);
+        if (err == SKY_OK && c->loaded)
             err = load_new(c, e);
     }
     if (err != SKY_OK) {
         if (stale)
-            c->loaded = false;
+            c->loaded = c->loading = false;
         return err;
     }
-    c->shown = c->shown || c->loaded;
+    c->shown = c->shown || c->loaded || c->rows > 0;
     if (change)
-        *change = (sky_columns_change){.first = first, .reset = reset};
+        *change = (sky_columns_change){
+            .first = first, .reset = reset, .more = unread(c) && rows_to_read(c) > 0};
     return SKY_OK;
+}
+
+bool sky_columns_full(const sky_columns *c)
+{
+    return unread(c) && rows_to_read(c) == 0;
+}
+
+uint64_t sky_columns_recorded(const sky_columns *c)
+{
+    return c->recorded;
 }
 
 size_t sky_columns_rows(const sky_columns *c)

@@ -17,6 +17,8 @@ typedef struct sky_columns_options {
     size_t n;
     size_t rows_max; /* SKY_ELIMIT when the sweep has more; 0 = 2^31 */
     bool texts;      /* columns of texts too, as numbers: see sky_columns_texts() */
+    bool
+        stop_at_max; /* keep the first rows_max rows instead of SKY_ELIMIT: see sky_columns_full() */
 } sky_columns_options;
 
 /* Nothing is loaded yet: the first refresh does. SKY_ENOTFOUND: no such sweep; SKY_EINVAL: an unknown
@@ -28,12 +30,19 @@ void sky_columns_close(sky_columns *c); /* NULL is fine */
 typedef struct sky_columns_change {
     size_t first; /* rows [first, sky_columns_rows()) are new */
     bool reset; /* all were read again, since derived metrics or constraints changed: first is 0 */
+    bool more;  /* time was out before all that had been committed was read: refresh again */
 } sky_columns_change;
 /* SKY_ENOTFOUND: the sweep was deleted meanwhile. On error the rows are those of before, or, where they
  * had to be read again, none. change may be NULL. */
 sky_err sky_columns_refresh(sky_columns *c, sky_columns_change *change, sky_error *e);
+/* The same, but reads for some within_ms at most (0: for as long as it takes): what is not read yet comes
+ * with the next refresh. At least a few thousand rows are read. */
+sky_err sky_columns_refresh_within(sky_columns *c, uint32_t within_ms, sky_columns_change *change,
+                                   sky_error *e);
 
 size_t sky_columns_rows(const sky_columns *c);
+uint64_t sky_columns_recorded(const sky_columns *c); /* rows of the sweep at the last refresh */
+bool sky_columns_full(const sky_columns *c);         /* rows_max are here, and the sweep has more */
 /* Valid until the next refresh. */
 const uint64_t *sky_columns_trials(const sky_columns *c);
 const double *sky_columns_values(const sky_columns *c, size_t column);

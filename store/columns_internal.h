@@ -19,11 +19,23 @@ struct sky_columns {
     char **names;
     size_t n_columns;
     size_t rows_max;
+    bool stop_at_max;
     int64_t id, generation;
     uint64_t points, positions;
+    uint64_t recorded;  /* rows that the sweep had when it was last looked at */
     bool loaded, shown; /* shown: the caller has seen rows, and must hear of a reload */
     bool overlap;       /* the next commit records may list rows that are here already */
     uint64_t since;
+    int64_t deadline_ns; /* of the refresh that runs; 0: none */
+    /* A first load that is not at its end: the newest commit when it began, the last trial that was read, the
+     * newest that there was. */
+    bool loading;
+    int64_t load_since, load_last, load_end;
+    /* What commits up to `since` added, and how much of it is not read yet: from trial pending_begin in range
+     * pending_at. */
+    sky__spans pending;
+    size_t pending_at;
+    uint64_t pending_begin;
     size_t rows, cap;
     uint64_t *trials;
     double **values;

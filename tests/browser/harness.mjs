@@ -74,11 +74,12 @@ export function serve(args) {
   return { url, stop, child };
 }
 
+export const flags = ['--no-sandbox', '--disable-background-networking', '--disable-component-update', '--disable-default-apps', '--disable-sync', '--no-first-run', '--enable-precise-memory-info'];
+
 export function launch() {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-background-networking', '--disable-component-update', '--disable-default-apps', '--disable-sync', '--no-first-run', '--enable-precise-memory-info',
-      '--enable-unsafe-swiftshader'], // WebGL 2 without a GPU; all else stays as it is without one
+    args: [...flags, '--enable-unsafe-swiftshader'], // WebGL 2 without a GPU; all else stays as it is without one
   });
 }
 

@@ -107,14 +107,17 @@ SAMPLES = {
     "/api/v1/sweeps": [{}],
     "/api/v1/sweeps/{name}": [{}, {"name": "REPEATED"}],
     "/api/v1/sweeps/{name}/columns": [{"columns": "m,dataflow,cycles"}, {"columns": ""},
-                                      {"columns": "k,sky_feasible", "limit": 7, "since": 3}],
-    "/api/v1/sweeps/{name}/summary": [{}, {"name": "failing"}],
+                                      {"columns": "k,sky_feasible", "limit": 7, "since": 3},
+                                      {"columns": "m", "within_ms": 100}],
+    "/api/v1/sweeps/{name}/summary": [{}, {"name": "failing"}, {"within_ms": 50}],
     "/api/v1/sweeps/{name}/front": [{}, {"name": "repeated"}, {"name": "repeated", "by_trial": "true"},
                                     {"objectives": "cycles:min,k:max,m"}, {"infeasible": "true"},
-                                    {"reference": "1e9,0"}, {"name": "failing", "objectives": "y"}],
+                                    {"reference": "1e9,0"}, {"name": "failing", "objectives": "y"},
+                                    {"within_ms": 20}],
     "/api/v1/sweeps/{name}/history": [{}, {"points": 3}, {"name": "failing", "objectives": "y"}],
     "/api/v1/sweeps/{name}/density": [{"x": "k", "y": "cycles", "w": 8, "h": 4, "ylog": "true"},
                                       {"x": "k", "y": "cycles", "z": "utilization", "feasible": "true"},
+                                      {"x": "k", "y": "m", "ranges": "k:2:9,cycles:0:1e9", "within_ms": 100},
                                       {"name": "failing", "x": "x", "y": "y"}],
     "/api/v1/sweeps/{name}/importance": [{}, {"metric": "utilization"}],
     "/api/v1/sweeps/{name}/slice": [{"x": "dataflow"}, {"x": "k", "y": "waste", "bins": 5},
@@ -257,6 +260,13 @@ def test_values(server, db):
     check(meta["y"] == [low, high], "the window's default is what there is")
     check(all(abs(grid["mean"][c] - sums[c] / counts[c]) < 1e-6 if counts[c] else grid["mean"][c] != grid["mean"][c]
               for c in range(12)), "means of the third column")
+
+    check(meta["recorded"] == meta["rows"] == len(rows) and not meta["more"], "all rows were read")
+    meta, grid = frame(server.ask("/api/v1/sweeps/grid/density" +
+                                  query(x="k", y="m", w=2, h=2, ranges=f"k:3:20,cycles:{low}:{(low + high) / 2}"))[1])
+    check(sum(grid["count"]) == sum(3 <= r[2] <= 20 and r[3] <= (low + high) / 2 for r in rows), "rows in the ranges only")
+    for bad in ("k", "k:1", "k:a:2", "nothing:1:2"):
+        check(server.ask("/api/v1/sweeps/grid/density?x=k&y=m&ranges=" + bad)[0].status == 400, f"ranges={bad}")
 
     slices = server.json("/api/v1/sweeps/grid/slice?x=m&y=cycles")
     for b in slices["bins"]:

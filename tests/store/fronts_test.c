@@ -109,6 +109,70 @@ Test(fronts, columns_follow_commits)
     sky_columns_close(c);
 }
 
+/* A load in slices, with commits before and behind where it is: each row comes once. */
+Test(fronts, columns_come_in_slices)
+{
+    enum { ROWS = 100000, STEP = 2000 };
+    const sky_sweep_spec spec = kit_spec("noop", &kit_noop, ROWS);
+    open_both(&spec);
+    const char *names[] = {"y"};
+    const sky_columns_options o = {.names = names, .n = 1};
+    sky_columns *c;
+    sky_columns_change change;
+    size_t slices = 0, last = 0;
+    uint8_t *seen = calloc(ROWS, 1);
+    for (uint64_t i = 0; i < ROWS; i += 2 * STEP)
+        OK(kit_record(w, id, i, i + STEP, &e));
+    OK(sky_store_commit(w, NULL, &e));
+    OK(sky_columns_open(&c, r, "noop", &o, &e));
+    for (uint64_t i = STEP; i < ROWS; i += 2 * STEP) {
+        OK(sky_columns_refresh_within(c, 1, &change, &e));
+        cr_assert(change.first == last && !change.reset && sky_columns_rows(c) >= last);
+        slices += change.more;
+        last = sky_columns_rows(c);
+        /* From both ends: some of it is behind the scan, some is not. */
+        const uint64_t at = i / STEP % 4 == 1 ? i : ROWS - i;
+        OK(kit_record(w, id, at, at + STEP, &e));
+        OK(sky_store_commit(w, NULL, &e));
+        cr_assert_eq(sky_columns_recorded(c), ROWS / 2 + (i - STEP) / 2);
+    }
+    cr_assert(slices >= 1, "%zu slices", slices);
+    do
+        OK(sky_columns_refresh_within(c, 1, &change, &e));
+    while (change.more);
+    OK(sky_columns_refresh(c, &change, &e));
+    cr_assert(!change.more && sky_columns_rows(c) == ROWS && sky_columns_recorded(c) == ROWS);
+    for (size_t i = 0; i < ROWS; i++) {
+        const uint64_t trial = sky_columns_trials(c)[i];
+        cr_assert(trial < ROWS && !seen[trial]);
+        seen[trial] = 1;
+        cr_assert_eq(sky_columns_values(c, 0)[i], kit_value(trial));
+    }
+    free(seen);
+    sky_columns_close(c);
+}
+
+Test(fronts, columns_stop_at_their_limit)
+{
+    const sky_sweep_spec spec = kit_spec("noop", &kit_noop, 1000);
+    open_both(&spec);
+    const char *names[] = {"y"};
+    const sky_columns_options o = {.names = names, .n = 1, .rows_max = 25, .stop_at_max = true};
+    sky_columns *c;
+    sky_columns_change change;
+    OK(kit_record(w, id, 0, 10, &e));
+    OK(sky_store_commit(w, NULL, &e));
+    OK(sky_columns_open(&c, r, "noop", &o, &e));
+    for (uint64_t i = 10; i < 60; i += 10) {
+        OK(kit_record(w, id, i, i + 10, &e));
+        OK(sky_store_commit(w, NULL, &e));
+        OK(sky_columns_refresh(c, &change, &e));
+        cr_assert_eq(sky_columns_rows(c), i + 10 < 25 ? i + 10 : 25);
+        cr_assert(sky_columns_full(c) == (i + 10 > 25) && !change.more);
+    }
+    sky_columns_close(c);
+}
+
 Test(fronts, the_writer_itself_sees_only_what_is_committed)
 {
     const sky_sweep_spec spec = kit_spec("noop", &kit_noop, 1000);

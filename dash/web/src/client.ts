@@ -52,8 +52,13 @@ export interface Objective {
   goal: 'min' | 'max';
 }
 
+// How long the server may read a sweep's file before it answers about the rows that it has: a large sweep comes
+// in parts, and nobody waits for all of it.
+export const WITHIN_MS = 100;
+
 export interface Front {
   rows: number;
+  recorded: number;
   size: number;
   considered: number;
   infeasible: number;
@@ -197,7 +202,8 @@ export interface Comparison {
 
 export interface Summary {
   rows: number;
-  columns: { name: string; n: number; min: Num; max: Num; choices: (string | number)[] | null }[];
+  more: boolean;
+  columns: { name: string; n: number; min: Num; max: Num; above_zero: Num; choices: (string | number)[] | null }[];
 }
 
 export interface Rows {

@@ -34,7 +34,9 @@ export function FilterBar() {
         {s.loading.value ? (
           <>reading {group(s.summary.value?.recorded ?? 0)} rows…</>
         ) : s.truncated.value ? (
-          <>{group(c.total)} rows: more than the {group(s.ROWS_MAX)} that a page holds, so the server&rsquo;s density is shown</>
+          <>{group(c.total)} rows: more than the {group(s.ROWS_MAX)} that a page holds, so the server&rsquo;s density is shown{any && c.rows > 0 && <>; <strong>{group(c.selected)}</strong> of the first {group(c.rows)} selected</>}</>
+        ) : s.behind.value ? (
+          <>reading: <strong>{group(c.rows)}</strong> of {group(c.total)} trials</>
         ) : any ? (
           <><strong>{group(c.selected)}</strong> of {group(c.shown)} selected</>
         ) : (

@@ -1,6 +1,6 @@
 // The first picture of a large sweep is the server's density. It is asked for as soon as it is known what to draw,
 // before anything is laid out, and whatever else would take the processor or the server's time waits for it.
-import { getBuffer, sweepUrl } from './client';
+import { getBuffer, sweepUrl, WITHIN_MS } from './client';
 
 export interface Question {
   sweep: string;
@@ -17,7 +17,7 @@ const WAIT_MS = 1500; // what waits does not wait longer
 const sideOf = (px: number) => String(Math.min(1024, Math.max(16, Math.round(px / 2))));
 
 export function densityUrl(p: Question, width: number, height: number): string {
-  const query = new URLSearchParams({ x: p.x, y: p.y, w: sideOf(width), h: sideOf(height) });
+  const query = new URLSearchParams({ x: p.x, y: p.y, w: sideOf(width), h: sideOf(height), within_ms: String(WITHIN_MS) });
   if (p.xlog) query.set('xlog', '1');
   if (p.ylog) query.set('ylog', '1');
   if (p.feasible) query.set('feasible', '1');

@@ -150,7 +150,8 @@ function sentence(legend: { how: string; inside: number; rows: number; server: b
   if (!legend && s.counts.value.shown) parts.push(`${group(s.counts.value.shown)} trials.`);
   if (legend) {
     const how = legend.how === 'points' ? (legend.rows === 1 ? 'drawn as a point' : 'each drawn as a point') : legend.how === 'gpu' ? 'drawn by the graphics card' : legend.server ? 'counted by the server' : 'counted in each pixel';
-    parts.push(legend.inside < legend.rows && legend.how !== 'gpu' ? `${group(legend.inside)} of ${group(legend.rows)} trials are in view, ${how}.` : `${group(legend.rows)} ${legend.rows === 1 ? 'trial' : 'trials'}, ${how}.`);
+    const which = legend.server && filter.value.ranges.length > 0 ? 'in the brush' : 'in view';
+    parts.push(legend.inside < legend.rows && legend.how !== 'gpu' ? `${group(legend.inside)} of ${group(legend.rows)} trials are ${which}, ${how}.` : `${group(legend.rows)} ${legend.rows === 1 ? 'trial' : 'trials'}, ${how}.`);
   }
   if (f && f.size) {
     parts.push(`${group(f.size)} ${f.size === 1 ? 'is' : 'are'} on the front${f.by_point ? ' of means over repeats' : ''}.`);
@@ -202,7 +203,7 @@ function Growth() {
   const rows = s.front.value?.rows ?? 0;
   useEffect(() => {
     const objectives = s.objectivesText();
-    if (!objectives || !rows) return;
+    if (!objectives || !rows || s.frontBehind.value) return; // it is of all rows: nothing else would be answered meanwhile
     let gone = false;
     const timer = setTimeout(() => {
       const query = new URLSearchParams({ objectives, points: '160' });
@@ -213,7 +214,7 @@ function Growth() {
       gone = true;
       clearTimeout(timer);
     };
-  }, [key, Math.floor(rows / Math.max(1, rows > 20000 ? 10000 : 50)), size]);
+  }, [key, s.frontBehind.value, Math.floor(rows / Math.max(1, rows > 20000 ? 10000 : 50)), size]);
   const h = history.value;
   const known = h ? h.hypervolume.map((v, i) => ({ v, row: h.rows[i] })).filter((k): k is { v: number; row: number } => k.v !== null) : [];
   const final = known[known.length - 1]?.v;

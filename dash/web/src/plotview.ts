@@ -2,10 +2,10 @@
 // moved, the last picture is moved with it; the next one follows as soon as the worker has it.
 import { getBuffer } from './client';
 import { ask, latest } from './engine';
-import type { AxisView, RenderAnswer, Renderer } from './engine/messages';
+import type { AxisView, Range, RenderAnswer, Renderer } from './engine/messages';
 import { densityUrl, nowPainted, takeEarly } from './firstlook';
 import { readFrame } from './frame';
-import { countTable } from './palette';
+import { contextTable, countTable, type Rgb } from './palette';
 import { fromScaled, toScaled } from './axis';
 
 export interface Ends {
@@ -26,6 +26,7 @@ export interface Look {
   dark: boolean;
   feasible: boolean;
   server: boolean; // the page does not hold all rows: the server's density is shown
+  ranges: Range[]; // brushes: the server's density shows what lies in them
   hidden: boolean; // draw no points, only what lies above them
 }
 
@@ -41,6 +42,16 @@ const axisView = (column: string, log: boolean, [a, b]: [number, number]): AxisV
   lo: fromScaled({ log }, a),
   hi: fromScaled({ log }, b),
 });
+
+function colourCounts(image: ImageData, counts: Uint32Array, most: number, colours: Rgb[]) {
+  const { width: w, height: h } = image;
+  const pixels = new Uint32Array(image.data.buffer);
+  const table = Uint32Array.from(colours, ([r, g, b]) => ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0);
+  const scale = 255 / Math.log(Math.max(2, most));
+  for (let row = 0; row < h; row++) // the first row is the lowest
+    for (let i = row * w, at = (h - 1 - row) * w, end = i + w; i < end; i++, at++)
+      if (counts[i]) pixels[at] = table[(Math.log(counts[i]) * scale) | 0];
+}
 
 export class PlotView {
   ends: Ends | null = null;
@@ -112,20 +123,26 @@ export class PlotView {
       }
     }
     const began = performance.now();
-    const { meta, columns } = readFrame(await ((!ends && takeEarly(look)) || getBuffer(url)));
+    const count = async (bytes: Promise<ArrayBuffer>) => {
+      const { meta, columns } = readFrame(await bytes);
+      const counts = columns[0].values as Uint32Array;
+      return { meta, counts, most: counts.reduce((a, b) => Math.max(a, b), 1) };
+    };
+    const whole = await count((!ends && takeEarly(look)) || getBuffer(url));
+    let top = whole;
+    if (look.ranges.length) {
+      const brushed = encodeURIComponent(look.ranges.map((r) => `${r.column}:${r.lo}:${r.hi}`).join(','));
+      const { x, y } = whole.meta;
+      top = await count(getBuffer(`${densityUrl(look, this.width, this.height)}&ranges=${brushed}&x0=${x[0]}&x1=${x[1]}&y0=${y[0]}&y1=${y[1]}`));
+    }
+    const { meta, most } = top;
     if (look !== this.look || (this.picture && !this.picture.answer.server && !look.server)) return;
-    const counts = columns[0].values as Uint32Array;
-    const most = counts.reduce((a, b) => Math.max(a, b), 1);
     const canvas = document.createElement('canvas');
     canvas.width = meta.w;
     canvas.height = meta.h;
     const image = new ImageData(meta.w, meta.h);
-    const pixels = new Uint32Array(image.data.buffer);
-    const table = Uint32Array.from(countTable(look.dark), ([r, g, b]) => ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0);
-    const scale = 255 / Math.log(Math.max(2, most));
-    for (let row = 0; row < meta.h; row++) // the first row is the lowest
-      for (let i = row * meta.w, at = (meta.h - 1 - row) * meta.w, end = i + meta.w; i < end; i++, at++)
-        if (counts[i]) pixels[at] = table[(Math.log(counts[i]) * scale) | 0];
+    if (top !== whole) colourCounts(image, whole.counts, whole.most, contextTable(look.dark));
+    colourCounts(image, top.counts, most, countTable(look.dark));
     canvas.getContext('2d')!.putImageData(image, 0, 0);
     const scaledEnds = (k: 'x' | 'y', log: boolean) => meta[k].map((v: number) => toScaled({ log }, v)) as [number, number];
     this.picture = {

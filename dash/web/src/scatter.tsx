@@ -3,7 +3,7 @@ import { effect, useSignal } from '@preact/signals';
 import { Component, type ComponentChildren } from 'preact';
 import { useEffect, useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 import { Axes, GridLines, fraction, fromScaled, niceEnds, toScaled, type Box, type Scale } from './axis';
-import { ask } from './engine';
+import { ask, latest } from './engine';
 import type { Extent, Lasso } from './engine/messages';
 import { MANY } from './firstlook';
 import { group, withUnit } from './format';
@@ -91,12 +91,12 @@ export function Scatter(p: Props) {
 
   // A new look: the columns are asked for, and the server's density is shown until they are here.
   const lookKey = [s.name.value, p.x, p.y, p.xlog, p.ylog, p.colour, p.colourLog, p.size, dark.value, q('draw'), filter.value.feasible,
-    s.truncated.value, q('dominated'), width, p.height].join('\n');
+    s.truncated.value, s.truncated.value && JSON.stringify(filter.value.ranges), q('dominated'), width, p.height].join('\n');
   useLayoutEffect(() => {
     const old = view.look;
     const look: Look = {
       sweep: s.name.value, x: p.x, y: p.y, xlog: p.xlog, ylog: p.ylog, colour: p.colour, colourLog: !!p.colourLog, size: p.size,
-      renderer: (q('draw') as Look['renderer']) || 'auto', dark: dark.value, feasible: filter.value.feasible, server: s.truncated.value,
+      renderer: (q('draw') as Look['renderer']) || 'auto', dark: dark.value, feasible: filter.value.feasible, server: s.truncated.value, ranges: filter.value.ranges,
       hidden: q('dominated') === '0' && !p.small,
     };
     const moved = !old || old.x !== look.x || old.y !== look.y || old.xlog !== look.xlog || old.ylog !== look.ylog || old.sweep !== look.sweep;
@@ -122,19 +122,21 @@ export function Scatter(p: Props) {
     () =>
       effect(() => {
         void [s.version.value, route.value.query.get('zoom')];
-        const now = props.current;
-        void ask('extent', { columns: [now.x, now.y] }).then((answer) => {
-          if (!answer[now.x] || !answer[now.y] || view.look?.x !== now.x || view.look?.y !== now.y) return;
-          extents.value = answer;
-          const ends = zoomOf(props.current) ?? wholeEnds(props.current, answer);
-          if (ends && !drag.value) view.ends = ends;
-          view.paintSoon();
-          tick.value++;
-          view.render();
-        }).catch(() => 0);
+        follow();
       }),
     [p.x, p.y, p.xlog, p.ylog],
   );
+  const follow = useMemo(() => latest(async () => {
+    const now = props.current;
+    const answer = await s.extents([now.x, now.y]).catch(() => null);
+    if (!answer?.[now.x] || !answer[now.y] || view.look?.x !== now.x || view.look?.y !== now.y) return;
+    extents.value = answer;
+    const ends = zoomOf(props.current) ?? wholeEnds(props.current, answer);
+    if (ends && !drag.value) view.ends = ends;
+    view.paintSoon();
+    tick.value++;
+    view.render();
+  }), []);
 
   const ends = view.ends;
   void tick.value;

@@ -1,9 +1,9 @@
 // One sweep as the page looks at it: its schema, the worker's columns, the selection, the front.
 import { batch, computed, effect, signal } from '@preact/signals';
-import { getJson, sweepUrl, type ColumnInfo, type Front, type Goal, type Schema, type Summary } from './client';
+import { getJson, num, sweepUrl, WITHIN_MS, type ColumnInfo, type Front, type Goal, type Schema, type Summary } from './client';
 import { ask, latest } from './engine';
 import { askEarly, MANY, whenPainted } from './firstlook';
-import type { Counts } from './engine/messages';
+import type { Counts, Extent } from './engine/messages';
 import { sweeps } from './live';
 import { filter, q, route } from './route';
 
@@ -18,7 +18,11 @@ export const filterError = signal('');
 export const front = signal<Front | null>(null);
 export const frontError = signal('');
 export const truncated = signal(false); // the sweep has more rows than a page holds
-// The server reads a large sweep from its file when somebody first looks at it.
+// The server reads a large sweep from its file when somebody first looks at it, and its rows come in parts.
+export const more = signal(false);
+const MOST = 0.8; // of the rows: then a sweep counts as read, though it may grow on
+export const behind = computed(() => more.value && counts.value.rows < MOST * Math.min(counts.value.total, ROWS_MAX));
+export const frontBehind = computed(() => !!front.value && front.value.rows < MOST * front.value.recorded);
 export const loading = computed(() => counts.value.total === 0 && (summary.value?.recorded ?? 0) > 0 && !loadError.value);
 // Columns with one value only: nothing is to be seen along them.
 export const constant = signal<Set<string>>(new Set());
@@ -93,8 +97,9 @@ async function load(sweep: string) {
     choices.value = new Map();
     loadError.value = filterError.value = frontError.value = '';
     counts.value = { rows: 0, total: 0, shown: 0, selected: 0, ms: 0 };
-    truncated.value = false;
+    truncated.value = more.value = false;
   });
+  summed = '';
   wanted.clear();
   if (!sweep) return;
   try {
@@ -110,15 +115,43 @@ async function load(sweep: string) {
     ready = true;
     refilter();
     refresh();
-    const summed = await getJson<Summary>(sweepUrl(sweep, '/summary'));
-    if (opened !== sweep || summed.rows < 2) return;
-    choices.value = new Map(summed.columns.flatMap((c) => (c.choices && c.choices.length > 1 ? [[c.name, c.choices] as const] : [])));
-    constant.value = new Set(summed.columns.filter((c) => (c.choices ? c.choices.length < 2 : c.min === c.max)).map((c) => c.name));
   } catch (e) {
     if (opened === sweep) loadError.value = (e as Error).message;
   }
 }
 
+const summaryOf = (sweep: string) => getJson<Summary>(sweepUrl(sweep, `/summary?within_ms=${WITHIN_MS}`));
+
+// Once for a sweep, when the server has read it.
+let summed = '';
+async function findConstant(sweep: string) {
+  summed = sweep;
+  try {
+    const all = await summaryOf(sweep);
+    if (opened !== sweep) return;
+    if (all.more) {
+      summed = '';
+      return;
+    }
+    choices.value = new Map(all.columns.flatMap((c) => (c.choices && c.choices.length > 1 ? [[c.name, c.choices] as const] : [])));
+    constant.value = new Set(all.columns.filter((c) => (c.choices ? c.choices.length < 2 : c.min === c.max)).map((c) => c.name));
+  } catch {
+    summed = ''; // the next rows ask again
+  }
+}
+
+// The ends of columns: of the rows here, or where those are not all, of what the server has.
+export async function extents(columns: string[]): Promise<Record<string, Extent>> {
+  const held = await ask('extent', { columns });
+  if (!truncated.value) return held;
+  for (const c of (await summaryOf(name.value)).columns) {
+    if (!columns.includes(c.name) || column(c.name)?.type === 'text' || c.min === null) continue;
+    held[c.name] = { lo: num(c.min), hi: num(c.max), positive: c.above_zero === null ? Infinity : num(c.above_zero) };
+  }
+  return held;
+}
+
+const MORE_MS = 200; // between two looks at how far the server has read, where its rows are not wanted
 export const refresh = latest(async () => {
   const sweep = opened;
   if (!sweep || !schema.value || !ready) return;
@@ -129,9 +162,12 @@ export const refresh = latest(async () => {
     batch(() => {
       counts.value = answer;
       truncated.value = answer.truncated;
+      more.value = answer.more;
       loadError.value = '';
       if (answer.changed) version.value++;
     });
+    if (answer.more) setTimeout(refresh, answer.rows < ROWS_MAX ? 0 : MORE_MS);
+    else if (summed !== sweep && answer.rows > 1) void findConstant(sweep);
   } catch (e) {
     if (opened === sweep && !/another sweep/.test((e as Error).message)) loadError.value = (e as Error).message;
   }
@@ -177,7 +213,7 @@ const askFront = latest(async () => {
     return;
   }
   const began = performance.now();
-  const query = new URLSearchParams({ objectives });
+  const query = new URLSearchParams({ objectives, within_ms: String(WITHIN_MS) });
   if (!filter.value.feasible && schema.value?.constraints.length) query.set('infeasible', '1');
   if (q('by') === 'trial') query.set('by_trial', '1');
   try {
@@ -192,6 +228,7 @@ const askFront = latest(async () => {
   }
   frontAt = performance.now();
   frontTook = frontAt - began;
+  if (front.value && front.value.rows < front.value.recorded) frontSoon(); // of the rows that the server has by now
 });
 
 const frontKey = computed(() => JSON.stringify([name.value, objectivesText(), filter.value.feasible, q('by')]));
@@ -200,7 +237,7 @@ const filterKey = computed(() => JSON.stringify(filter.value));
 // At once when it is another front, else not so often that it holds up anything.
 function frontSoon() {
   clearTimeout(frontTimer);
-  if (frontKey.value === frontFor && front.value?.rows === counts.value.total) return;
+  if (frontKey.value === frontFor && (front.value?.rows ?? -1) >= counts.value.total) return;
   const wait = frontKey.value !== frontFor ? 0 : Math.max(FRONT_MS_MIN, 4 * frontTook) - (performance.now() - frontAt);
   frontFor = frontKey.value;
   frontTimer = setTimeout(askFront, Math.max(0, wait));

@@ -16,6 +16,7 @@ export interface Column {
 }
 
 const FIRST_ROWS = 1 << 14;
+const WITHIN_MS = 100; // the server answers with what it could read in this time
 
 const grown = <T extends Float32Array | Float64Array>(old: T, make: (n: number) => T, rows: number): T => {
   if (rows <= old.length) return old;
@@ -27,7 +28,9 @@ const grown = <T extends Float32Array | Float64Array>(old: T, make: (n: number) 
 export class Columns {
   epoch = '0';
   rows = 0; // every loaded column has at least so many
-  total = 0; // that the server has
+  total = 0; // that the sweep has
+  served = 0; // of those, that the server has read by now
+  more = false; // the server would have more, were it asked again
   truncated = false;
   generation = 0; // another number whenever rows are not merely appended
   trials = new Float64Array(0);
@@ -42,10 +45,17 @@ export class Columns {
 
   // Loads what is new of the wanted columns and of those already here. True: something changed.
   async refresh(wanted: string[]): Promise<boolean> {
+    const before = this.served;
     let changed = false;
     for (let again = true; again; ) {
       again = false;
-      for (const [have, names] of this.groups(wanted)) {
+      // A page that holds all that it may asks only how many there are.
+      const groups = this.groups(wanted);
+      if ([...groups.keys()].every((have) => have >= this.rowsMax)) {
+        changed = again = (await this.ask(this.rowsMax, [], 0)) === 'reset';
+        continue;
+      }
+      for (const [have, names] of groups) {
         const answer = await this.fetchSince(have, names);
         if (answer === 'reset') {
           changed = again = true;
@@ -57,9 +67,9 @@ export class Columns {
     }
     const wantedRows = [...this.map.values()].map((c) => c.have);
     const rows = Math.min(this.trialsHave, ...wantedRows);
-    changed = changed || rows !== this.rows;
-    this.rows = rows;
     this.truncated = this.total > this.rowsMax;
+    changed = changed || rows !== this.rows || (this.truncated && this.served !== before);
+    this.rows = rows;
     return changed;
   }
 
@@ -75,19 +85,24 @@ export class Columns {
   }
 
   private async fetchSince(have: number, names: string[]): Promise<{ rows: number; cut: boolean } | 'reset'> {
-    const limit = this.rowsMax - have;
-    if (limit <= 0) return { rows: 0, cut: false };
+    return have >= this.rowsMax ? { rows: 0, cut: false } : this.ask(have, names, this.rowsMax - have);
+  }
+
+  private async ask(have: number, names: string[], limit: number): Promise<{ rows: number; cut: boolean } | 'reset'> {
     const query = new URLSearchParams({
       columns: names.join(','),
       since: String(have),
       epoch: this.epoch,
       limit: String(limit),
+      within_ms: String(WITHIN_MS),
     });
     const response = await fetch(`/api/v1/sweeps/${encodeURIComponent(this.sweep)}/columns?${query}`);
     if (!response.ok) throw new Error(((await response.json()) as any).error ?? `HTTP ${response.status}`);
     const frame = readFrame(await response.arrayBuffer());
     const epoch = String(frame.meta.epoch);
-    this.total = frame.meta.rows;
+    this.total = Math.max(frame.meta.recorded, frame.meta.rows);
+    this.served = frame.meta.rows;
+    this.more = frame.meta.more;
     if (epoch !== this.epoch) {
       const began = this.epoch === '0';
       this.forget(epoch);

@@ -110,7 +110,7 @@ const handlers: { [K in Kind]: (q: Calls[K]['in']) => Calls[K]['out'] | Promise<
     if (c !== columns) throw new Error('another sweep was opened');
     if (changed || selection.mask.length < c.rows) selection.apply(c);
     if (generation !== c.generation) densities.clear();
-    return { ...counts(), changed, truncated: c.truncated };
+    return { ...counts(), changed, truncated: c.truncated, more: c.more };
   },
 
   async filter(q) {

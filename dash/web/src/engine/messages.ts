@@ -90,7 +90,7 @@ export interface ParallelRequest {
 // One entry a kind of request: what goes in, what comes out.
 export interface Calls {
   open: { in: { sweep: string; rowsMax: number }; out: { gpu: string } };
-  refresh: { in: { columns: string[] }; out: Counts & { changed: boolean; truncated: boolean } };
+  refresh: { in: { columns: string[] }; out: Counts & { changed: boolean; truncated: boolean; more: boolean } };
   filter: { in: Filter; out: Counts };
   extent: { in: { columns: string[]; colour?: boolean }; out: Record<string, Extent> };
   render: { in: RenderRequest; out: RenderAnswer };
