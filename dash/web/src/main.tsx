@@ -1,4 +1,5 @@
 import './style.css';
+import './release';
 import { effect } from '@preact/signals';
 import { render } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
