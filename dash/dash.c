@@ -19,7 +19,7 @@ enum {
     COUNT_TICKS = 5, /* the coordinator's counts: every second */
     PING_TICKS = 75, /* every 15 s a comment, so that a dead client is found */
     /* Where processors are short, what is read for the page gives way: some tenth of them is left for it. */
-    NICE_BESIDE_A_COORDINATOR = 5,
+    NICE_BESIDE_A_COORDINATOR = 10,
     TOKEN_MIN = 16,
     TOKEN_MAX = 200,
 };
