@@ -99,7 +99,7 @@ async function load(sweep: string) {
     counts.value = { rows: 0, total: 0, shown: 0, selected: 0, ms: 0 };
     truncated.value = more.value = false;
   });
-  summed = '';
+  summed = 0;
   wanted.clear();
   if (!sweep) return;
   try {
@@ -122,21 +122,22 @@ async function load(sweep: string) {
 
 const summaryOf = (sweep: string) => getJson<Summary>(sweepUrl(sweep, `/summary?within_ms=${WITHIN_MS}`));
 
-// Once for a sweep, when the server has read it.
-let summed = '';
-async function findConstant(sweep: string) {
-  summed = sweep;
+// When the server has read the sweep; again when it has doubled and when it has ended, since what was alike so far
+// may not stay so.
+let summed = 0; // rows that were looked at
+async function findConstant(sweep: string, rows: number) {
+  summed = rows;
   try {
     const all = await summaryOf(sweep);
     if (opened !== sweep) return;
     if (all.more) {
-      summed = '';
+      summed = 0;
       return;
     }
     choices.value = new Map(all.columns.flatMap((c) => (c.choices && c.choices.length > 1 ? [[c.name, c.choices] as const] : [])));
     constant.value = new Set(all.columns.filter((c) => (c.choices ? c.choices.length < 2 : c.min === c.max)).map((c) => c.name));
   } catch {
-    summed = ''; // the next rows ask again
+    summed = 0; // the next rows ask again
   }
 }
 
@@ -167,7 +168,7 @@ export const refresh = latest(async () => {
       if (answer.changed) version.value++;
     });
     if (answer.more) setTimeout(refresh, answer.rows < ROWS_MAX ? 0 : MORE_MS);
-    else if (summed !== sweep && answer.rows > 1) void findConstant(sweep);
+    else if (answer.rows > 1 && (answer.rows >= 2 * summed || (answer.rows !== summed && summary.value?.state !== 'running'))) void findConstant(sweep, answer.rows);
   } catch (e) {
     if (opened === sweep && !/another sweep/.test((e as Error).message)) loadError.value = (e as Error).message;
   }
