@@ -11,8 +11,10 @@ if(SKY_FUZZ) # coverage of the modules too, else the fuzzer sees only its target
   target_compile_options(sky_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 if(SKY_SANITIZE)
+  # -O1 compiles in half of the time, and optimises away less of what is looked for; it also guesses worse what
+  # may be uninitialised, of which the other builds warn.
   target_compile_options(sky_flags INTERFACE -fsanitize=${SKY_SANITIZE} -fno-omit-frame-pointer
-    -fno-sanitize-recover=all)
+    -fno-sanitize-recover=all -O1 -g1 $<$<C_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
   target_link_options(sky_flags INTERFACE -fsanitize=${SKY_SANITIZE})
 endif()
 
