@@ -3,13 +3,15 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "bench/timed_batch.h"
 #include "hw/network.h"
 
 enum { ROWS = 2000, BEST_ROWS = 20 };
 
-static void bench_flexsa(const char *network)
+/* only: one organisation, or NULL for all. */
+static void bench_flexsa(const char *network, const char *only)
 {
     static const char *const organisations[] = {"1G1C", "1G4C", "4G4C", "1G1F", "4G1F"};
     const sky_network *net = sky_network_find(network);
@@ -19,6 +21,8 @@ static void bench_flexsa(const char *network)
     int32_t layers = sky_network_convs(net, NULL, false, convs);
     free(convs);
     for (size_t o = 0; o < sizeof organisations / sizeof *organisations; o++) {
+        if (only && strcmp(only, organisations[o]) != 0)
+            continue;
         timed_batch b;
         timed_batch_open(&b, "flexsa", ROWS);
         for (size_t i = 0; i < ROWS; i++) { /* no two neighbours share a width */
@@ -61,10 +65,14 @@ static void bench_kind(const char *kind, const char *tiling, double pruned, bool
     timed_batch_close(&b);
 }
 
-int main(void)
+/* flexsa_bench [ORGANISATION]: the whole, or the networks on one organisation alone. */
+int main(int argc, char **argv)
 {
-    bench_flexsa("resnet50");
-    bench_flexsa("inception_v4");
+    const char *only = argc > 1 ? argv[1] : NULL;
+    bench_flexsa("resnet50", only);
+    bench_flexsa("inception_v4", only);
+    if (only)
+        return 0;
     bench_kind("buffer sizes, the same arrays and layers", "heuristic", 0, true, ROWS);
     bench_kind("made-up traces of nine stages, a new one each", "heuristic", 0.33, false, ROWS);
     bench_kind("tiling best, a new width each", "best", 0, false, BEST_ROWS);

@@ -8,8 +8,6 @@
 
 /* --- several units --- */
 
-typedef enum axis { AXIS_M, AXIS_N, AXIS_K } axis;
-
 static int64_t *edge_of(sky_gemm *g, axis a)
 {
     return a == AXIS_M ? &g->m : a == AXIS_N ? &g->n : &g->k;
@@ -20,9 +18,6 @@ typedef struct work {
     const sky_flexsa_machine *machine;
     bool may_swap; /* the search may transpose it */
 } work;
-
-/* Adds what so many of a kind do at once with one product each. */
-typedef void (*add_runs)(const work *w, sky_gemm g, int64_t times, sky_flexsa_run *sum);
 
 static inline void add_unit(const work *w, sky_gemm g, int64_t times, sky_flexsa_run *sum)
 {
@@ -35,75 +30,54 @@ static inline void add_unit(const work *w, sky_gemm g, int64_t times, sky_flexsa
     sky__flexsa_add_tiled(u, g, &best, times, sum);
 }
 
-/* Adds a product that is cut along one axis into parts that differ by at most 1, run at the same time.
- * Parts of the depth leave partial sums, which are read once more and written as one result. */
-static inline void add_split(const work *w, sky_gemm g, axis a, int32_t parts, add_runs add,
-                             sky_flexsa_run *sum)
+/* Adds what so many of a kind do at once with one product each. */
+typedef void (*add_runs)(const work *w, sky_gemm g, int64_t times, sky_flexsa_run *sum);
+
+/* Adds a product, so many times, that is cut along one axis into parts that differ by at most 1, run at
+ * the same time. Parts of the depth leave partial sums, which are read once more and written as one result. */
+static inline void add_split(const work *w, sky_gemm g, axis a, int32_t parts, int64_t times,
+                             add_runs add, sky_flexsa_run *sum)
 {
     const uint32_t all = (uint32_t)*edge_of(&g, a); /* below 2^31, as each edge is */
     const int64_t small = all / (uint32_t)parts, larger = all % (uint32_t)parts;
     const int64_t used = small > 0 ? parts : larger;
     if (a == AXIS_K && used > 1)
-        sum->output_bytes += (used + 1) * SUM_BYTES * g.m * g.n;
+        sum->output_bytes += times * (used + 1) * SUM_BYTES * g.m * g.n;
     if (larger > 0) {
         *edge_of(&g, a) = small + 1;
-        add(w, g, larger, sum);
+        add(w, g, times * larger, sum);
     }
     if (small > 0) {
         *edge_of(&g, a) = small;
-        add(w, g, parts - larger, sum);
+        add(w, g, times * (parts - larger), sum);
     }
 }
 
-/* A lower bound of the cycles of the largest part of a split: for rigid, greedy units the first load, all
- * waves' rows, and the last wave's way out. It is the exact number where no wave waits for a load. */
-static int64_t at_least(const sky_flexsa_machine *m, sky_gemm g, axis a)
-{
-    const sky_flexsa_unit *u = &m->unit;
-    if (u->cuts != 0 || m->search)
-        return 0;
-    *edge_of(&g, a) = ceil_div(*edge_of(&g, a), m->units);
-    const cut n = cut_edge(g.n, u->cols), k = cut_edge(g.k, u->rows);
-    const int64_t depth = k.whole > 0 ? u->rows : k.rest, first_load = u->wide_load ? 1 : depth;
-    const int64_t last_width = n.rest > 0 ? n.rest : u->cols;
-    return first_load + n.pieces * k.pieces * g.m + u->rows + last_width - 2;
-}
-
-/* A group's units share a product along the axis that is fastest (of equals: m, n, k): the rigid baseline
- * gets the benefit. The axis of the least lower bound is tried first, so that the others' bounds mostly rule
- * them out. */
-static void add_group(const work *w, sky_gemm g, int64_t times, sky_flexsa_run *sum)
+/* The axis along which a group's units are fastest with a product; of equals: m, n, k. */
+static axis fastest_axis(const work *w, sky_gemm g)
 {
     const sky_flexsa_machine *m = w->machine;
-    if (m->units == 1) {
-        add_unit(w, g, times, sum);
-        return;
-    }
-    const int64_t bound[] = {at_least(m, g, AXIS_M), at_least(m, g, AXIS_N),
-                             at_least(m, g, AXIS_K)};
-    axis first = bound[AXIS_N] < bound[AXIS_M] ? AXIS_N : AXIS_M;
-    first = bound[AXIS_K] < bound[first] ? AXIS_K : first;
-    sky_flexsa_run best = {0};
-    add_split(w, g, first, m->units, add_unit, &best);
-    axis found = first;
-    for (axis a = AXIS_M; a <= AXIS_K; a++) {
-        if (a == first || bound[a] > best.cycles || (bound[a] == best.cycles && a > found))
-            continue;
-        sky_flexsa_run r = {0};
-        add_split(w, g, a, m->units, add_unit, &r);
-        if (r.cycles < best.cycles || (r.cycles == best.cycles && a < found)) {
-            best = r;
-            found = a;
+    int64_t cycles[AXES];
+    if (m->unit.cuts == 0 && !m->search) {
+        sky__flexsa_rigid_splits(&m->unit, g, m->units, cycles);
+    } else {
+        for (axis a = AXIS_M; a < AXES; a++) {
+            sky_flexsa_run r = {0};
+            add_split(w, g, a, m->units, 1, add_unit, &r);
+            cycles[a] = r.cycles;
         }
     }
-    sum->cycles = max64(sum->cycles, best.cycles);
-    for (int i = 0; i < SKY_FLEXSA_MODES; i++)
-        sum->waves[i] += times * best.waves[i];
-    sum->stationary_bytes += times * best.stationary_bytes;
-    sum->copied_bytes += times * best.copied_bytes;
-    sum->moving_bytes += times * best.moving_bytes;
-    sum->output_bytes += times * best.output_bytes;
-    sum->sum_bytes += times * best.sum_bytes;
+    const axis found = cycles[AXIS_N] < cycles[AXIS_M] ? AXIS_N : AXIS_M;
+    return cycles[AXIS_K] < cycles[found] ? AXIS_K : found;
+}
+
+/* A group's units share a product along the axis that is fastest: the rigid baseline gets the benefit. */
+static void add_group(const work *w, sky_gemm g, int64_t times, sky_flexsa_run *sum)
+{
+    if (w->machine->units == 1)
+        add_unit(w, g, times, sum);
+    else
+        add_split(w, g, fastest_axis(w, g), w->machine->units, times, add_unit, sum);
 }
 
 static sky_flexsa_run run_of(const sky_flexsa_machine *m, sky_gemm g, sky_phase phase)
@@ -113,7 +87,7 @@ static sky_flexsa_run run_of(const sky_flexsa_machine *m, sky_gemm g, sky_phase 
     if (m->groups == 1)
         add_group(&w, g, 1, &r);
     else
-        add_split(&w, g, phase == SKY_WGRAD ? AXIS_K : AXIS_M, m->groups, add_group, &r);
+        add_split(&w, g, phase == SKY_WGRAD ? AXIS_K : AXIS_M, m->groups, 1, add_group, &r);
     return r;
 }
 
@@ -219,11 +193,10 @@ int64_t sky_flexsa_dram_bytes(const sky_flexsa_machine *m, const sky_flexsa_tens
 }
 
 sky_flexsa_product sky_flexsa_compute(const sky_flexsa_machine *m, const sky_conv_shape *l,
-                                      int32_t batch, sky_phase phase)
+                                      int32_t batch, sky_phase phase, sky_flexsa_cost *sum)
 {
-    sky_flexsa_product p = {0};
     if (phase == SKY_DGRAD && l->no_dgrad)
-        return p;
+        return (sky_flexsa_product){0};
     int64_t times = (int64_t)l->groups * l->count;
     if (l->per_sample) { /* nothing is shared by the batch */
         times *= batch;
@@ -237,20 +210,18 @@ sky_flexsa_product sky_flexsa_compute(const sky_flexsa_machine *m, const sky_con
         greedy.search = false;
         greedy_cycles = run_of(&greedy, g, phase).cycles;
     }
-    p.times = times;
-    p.cycles = r.cycles;
-    p.tensors = tensors_of(l, batch, phase);
-    p.cost.macs = times * g.m * g.n * g.k;
-    p.cost.cycles = times * r.cycles;
-    p.cost.greedy_cycles = times * greedy_cycles;
+    sum->macs += times * g.m * g.n * g.k;
+    sum->cycles += times * r.cycles;
+    sum->greedy_cycles += times * greedy_cycles;
     for (int i = 0; i < SKY_FLEXSA_MODES; i++)
-        p.cost.waves[i] = times * r.waves[i];
-    p.cost.stationary_bytes = times * r.stationary_bytes;
-    p.cost.copied_bytes = times * r.copied_bytes;
-    p.cost.moving_bytes = times * r.moving_bytes;
-    p.cost.output_bytes = times * r.output_bytes;
-    p.cost.sum_bytes = times * r.sum_bytes;
-    return p;
+        sum->waves[i] += times * r.waves[i];
+    sum->stationary_bytes += times * r.stationary_bytes;
+    sum->copied_bytes += times * r.copied_bytes;
+    sum->moving_bytes += times * r.moving_bytes;
+    sum->output_bytes += times * r.output_bytes;
+    sum->sum_bytes += times * r.sum_bytes;
+    return (sky_flexsa_product){
+        .times = times, .cycles = r.cycles, .tensors = tensors_of(l, batch, phase)};
 }
 
 void sky_flexsa_add_memory(const sky_flexsa_machine *m, const sky_flexsa_product *p,
@@ -267,25 +238,10 @@ void sky_flexsa_add_memory(const sky_flexsa_machine *m, const sky_flexsa_product
 sky_flexsa_cost sky_flexsa_layer(const sky_flexsa_machine *m, const sky_conv_shape *l,
                                  int32_t batch, sky_phase phase)
 {
-    sky_flexsa_product p = sky_flexsa_compute(m, l, batch, phase);
-    sky_flexsa_add_memory(m, &p, &p.cost);
-    return p.cost;
-}
-
-void sky_flexsa_cost_add(sky_flexsa_cost *sum, const sky_flexsa_cost *c)
-{
-    sum->macs += c->macs;
-    sum->cycles += c->cycles;
-    sum->greedy_cycles += c->greedy_cycles;
-    for (int i = 0; i < SKY_FLEXSA_MODES; i++)
-        sum->waves[i] += c->waves[i];
-    sum->stationary_bytes += c->stationary_bytes;
-    sum->copied_bytes += c->copied_bytes;
-    sum->moving_bytes += c->moving_bytes;
-    sum->output_bytes += c->output_bytes;
-    sum->sum_bytes += c->sum_bytes;
-    sum->dram_bytes += c->dram_bytes;
-    sum->time_s += c->time_s;
+    sky_flexsa_cost cost = {0};
+    const sky_flexsa_product p = sky_flexsa_compute(m, l, batch, phase, &cost);
+    sky_flexsa_add_memory(m, &p, &cost);
+    return cost;
 }
 
 void sky_flexsa_mean_add(sky_flexsa_mean *mean, const sky_flexsa_cost *c, double weight)

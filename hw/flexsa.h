@@ -154,7 +154,6 @@ sky_gemm sky_flexsa_gemm(const sky_conv_shape *layer, int32_t batch, sky_phase p
 /* What one phase of all layers of one shape costs (layer->count times layer->groups products). */
 sky_flexsa_cost sky_flexsa_layer(const sky_flexsa_machine *m, const sky_conv_shape *layer,
                                  int32_t batch, sky_phase phase);
-void sky_flexsa_cost_add(sky_flexsa_cost *sum, const sky_flexsa_cost *c);
 
 /* Bytes between DRAM and chip of one product whose operands are a and b and whose result is c bytes
  * (c_wide while it is summed up), on a machine. The best of three schedules: keep a, b or c in half of
@@ -166,16 +165,16 @@ typedef struct sky_flexsa_tensors {
 } sky_flexsa_tensors;
 int64_t sky_flexsa_dram_bytes(const sky_flexsa_machine *m, const sky_flexsa_tensors *t);
 
-/* The same in two steps, for points that differ in memory alone: what the arrays decide (cost without
- * dram_bytes and time_s), and what gbuf_bytes, clock_hz and dram_bytes_per_s add to that. */
+/* The same in two steps, for points that differ in memory alone. sky_flexsa_compute() adds what the arrays
+ * decide to a sum (all but dram_bytes and time_s) and returns what sky_flexsa_add_memory() needs to add those
+ * two, by gbuf_bytes, clock_hz and dram_bytes_per_s. */
 typedef struct sky_flexsa_product {
-    sky_flexsa_cost cost;
     int64_t times;  /* how often the product is computed; 0: nobody needs it */
     int64_t cycles; /* of one */
     sky_flexsa_tensors tensors;
 } sky_flexsa_product;
 sky_flexsa_product sky_flexsa_compute(const sky_flexsa_machine *m, const sky_conv_shape *layer,
-                                      int32_t batch, sky_phase phase);
+                                      int32_t batch, sky_phase phase, sky_flexsa_cost *sum);
 void sky_flexsa_add_memory(const sky_flexsa_machine *m, const sky_flexsa_product *p,
                            sky_flexsa_cost *sum);
 

@@ -48,6 +48,12 @@ void sky__flexsa_add_unit(const sky_flexsa_unit *u, sky_gemm g, int64_t times, s
 void sky__flexsa_add_tiled(const sky_flexsa_unit *u, sky_gemm g, const sky_flexsa_tiling *t,
                            int64_t times, sky_flexsa_run *sum);
 
+typedef enum axis { AXIS_M, AXIS_N, AXIS_K, AXES } axis;
+
+/* The cycles of a product that so many rigid arrays share along each axis, greedily tiled. */
+void sky__flexsa_rigid_splits(const sky_flexsa_unit *u, sky_gemm g, int32_t parts,
+                              int64_t cycles[AXES]);
+
 /* The cycles of a product (already transposed) alone; the unit's cuts are those to be used. *last_end: when
  * the very last wave ends, the same in both orders of blocks and never later than the cycles. */
 int64_t sky__flexsa_span(const sky_flexsa_unit *u, sky_gemm g, const sky_flexsa_tiling *t,

@@ -163,10 +163,63 @@ sky_flexsa_tiling sky_flexsa_greedy(const sky_flexsa_unit *u)
     return (sky_flexsa_tiling){.m = u->stream_max, .n = u->cols, .k = u->rows, .cuts = u->cuts};
 }
 
+/* Greedy tiles on a rigid array, which sweeps evaluate most often. All waves are FW, so that each starts when
+ * the one before has streamed its rows and its own tile has loaded, and ends after that one but where its tile
+ * is narrower: the last wave ends last, or the last one of the full width does. */
+static inline int64_t rigid_cycles(const sky_flexsa_unit *u, const cut *m, const cut *n,
+                                   const cut *k)
+{
+    const int64_t whole_load = load_of(u, k->size), rest_load = load_of(u, k->rest);
+    const int64_t first_load = k->whole > 0 ? whole_load : rest_load;
+    const int64_t whole_block =
+        k->whole * max64(m->size, whole_load) + (k->rest > 0) * max64(m->size, rest_load);
+    const int64_t rest_block =
+        k->whole * max64(m->rest, whole_load) + (k->rest > 0) * max64(m->rest, rest_load);
+    const int64_t line = m->whole * whole_block + (m->rest > 0) * rest_block; /* all of a width */
+    const int64_t last_rows = m->rest > 0 ? m->rest : m->size;
+    const int64_t last_cols = n->rest > 0 ? n->rest : n->size;
+    const int64_t wider = n->whole > 0 ? n->size - line : 0; /* the last one of full width */
+    return first_load + n->pieces * line - max64(last_rows, first_load) + last_rows + u->rows - 2 +
+           (n->rest > 0 ? max64(last_cols, wider) : last_cols);
+}
+
+void sky__flexsa_rigid_splits(const sky_flexsa_unit *u, sky_gemm g, int32_t parts,
+                              int64_t cycles[AXES])
+{
+    assert(u->cuts == 0);
+    const cut m = cut_edge(g.m, u->stream_max), n = cut_edge(g.n, u->cols),
+              k = cut_edge(g.k, u->rows);
+    /* The largest part takes longest. */
+    const cut m_part = cut_edge(ceil_div(g.m, parts), u->stream_max);
+    const cut n_part = cut_edge(ceil_div(g.n, parts), u->cols);
+    const cut k_part = cut_edge(ceil_div(g.k, parts), u->rows);
+    cycles[AXIS_M] = rigid_cycles(u, &m_part, &n, &k);
+    cycles[AXIS_N] = rigid_cycles(u, &m, &n_part, &k);
+    cycles[AXIS_K] = rigid_cycles(u, &m, &n, &k_part);
+}
+
+static void add_rigid(const sky_flexsa_unit *u, sky_gemm g, int64_t times, sky_flexsa_run *sum)
+{
+    const cut m = cut_edge(g.m, u->stream_max), n = cut_edge(g.n, u->cols),
+              k = cut_edge(g.k, u->rows);
+    const int64_t results = times * g.m * g.n, depth = times * g.k;
+    const int64_t stationary = OPERAND_BYTES * m.pieces * g.n * depth;
+    sum->cycles = max64(sum->cycles, rigid_cycles(u, &m, &n, &k));
+    sum->waves[SKY_FW] += times * m.pieces * n.pieces * k.pieces;
+    sum->stationary_bytes += stationary;
+    sum->copied_bytes += stationary;
+    sum->moving_bytes += OPERAND_BYTES * n.pieces * g.m * depth;
+    sum->output_bytes += SUM_BYTES * results;
+    sum->sum_bytes += 2 * SUM_BYTES * k.pieces * results;
+}
+
 void sky__flexsa_add_unit(const sky_flexsa_unit *u, sky_gemm g, int64_t times, sky_flexsa_run *sum)
 {
     const sky_flexsa_tiling greedy = sky_flexsa_greedy(u);
-    add_tiled(u, g, &greedy, times, sum);
+    if (u->cuts == 0)
+        add_rigid(u, g, times, sum);
+    else
+        add_tiled(u, g, &greedy, times, sum);
 }
 
 void sky__flexsa_add_tiled(const sky_flexsa_unit *u, sky_gemm g, const sky_flexsa_tiling *t,

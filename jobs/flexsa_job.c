@@ -386,9 +386,8 @@ static sky_flexsa_cost evaluate_stage(const point *x, loaded *l, int32_t stage)
             for (int32_t i = 0; i < net->n_convs; i++) {
                 if (is_skipped(x, &net->convs[i]))
                     continue;
-                sky_flexsa_product *p = &l->products[l->n_products++];
-                *p = sky_flexsa_compute(&x->machine, &net->convs[i], x->batch, (sky_phase)phase);
-                sky_flexsa_cost_add(&l->sum, &p->cost);
+                l->products[l->n_products++] = sky_flexsa_compute(
+                    &x->machine, &net->convs[i], x->batch, (sky_phase)phase, &l->sum);
             }
         }
         l->version = net->version;

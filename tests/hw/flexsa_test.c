@@ -345,8 +345,9 @@ static sky_flexsa_cost training_step(const sky_flexsa_machine *m, double width, 
     sky_flexsa_cost sum = {0};
     for (int phase = 0; phase < SKY_PHASES; phase++) {
         for (int32_t i = 0; i < n; i++) {
-            sky_flexsa_cost c = sky_flexsa_layer(m, &convs[i], batch, (sky_phase)phase);
-            sky_flexsa_cost_add(&sum, &c);
+            const sky_flexsa_product p =
+                sky_flexsa_compute(m, &convs[i], batch, (sky_phase)phase, &sum);
+            sky_flexsa_add_memory(m, &p, &sum);
         }
     }
     return sum;
