@@ -4,10 +4,11 @@
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
-    BATCHES = 5,
-    MEASURE_US = 20000, /* of each operation, all batches */
+    PASSES = 7, /* over all operations, so that a slow tenth of a second meets each of them once */
+    MEASURE_US = 20000, /* of each operation, all passes */
     FAR_BYTES = 64 << 20,
 };
 
@@ -36,6 +37,9 @@ typedef struct bench {
     int32_t dot; /* products of one dot */
     bool
         after_products; /* operations come after a long dot, which left other data in the near caches */
+    double (*took)[PASSES]; /* [room_took] what was measured, in its order */
+    int32_t n_took, room_took;
+    int pass;
 } bench;
 
 typedef sky_err (*operation)(bench *b, sky_error *e);
@@ -172,24 +176,40 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Seconds of one operation: the median of some batches, each through the whole ring. */
+/* The median of what this and earlier passes measured here. */
+static sky_err median(bench *b, double took, double *out, sky_error *e)
+{
+    if (b->n_took == b->room_took) {
+        const int32_t room = b->room_took > 0 ? 2 * b->room_took : 64;
+        double(*row)[PASSES] = realloc(b->took, (size_t)room * sizeof *row);
+        if (!row)
+            return sky_fail(e, SKY_ENOMEM, "he: out of memory");
+        b->took = row;
+        b->room_took = room;
+    }
+    double *row = b->took[b->n_took++];
+    row[b->pass] = took;
+    double sorted[PASSES];
+    const int n = b->pass + 1;
+    memcpy(sorted, row, (size_t)n * sizeof *row);
+    qsort(sorted, (size_t)n, sizeof *sorted, by_value);
+    *out = sorted[n / 2];
+    return SKY_OK;
+}
+
+/* Seconds of one operation, measured through the whole ring. */
 static sky_err measure(bench *b, operation op, int32_t ring, double *out, sky_error *e)
 {
-    double each[BATCHES], first_s = 0;
+    double total_s = 0;
     for (int32_t k = 0; k < ring && k < SKY_HE_DOT_MAX; k++)
-        TRY(timed(b, op, &first_s, e)); /* first touches */
-    for (int batch = 0; batch < BATCHES; batch++) {
-        int32_t n = 0;
-        double total_s = 0;
-        do {
-            TRY(timed(b, op, &total_s, e));
-            n++;
-        } while (total_s * 1e6 * BATCHES < b->o.measure_us || n < ring);
-        each[batch] = total_s / n;
-    }
-    qsort(each, BATCHES, sizeof *each, by_value);
-    *out = each[BATCHES / 2];
-    return SKY_OK;
+        TRY(timed(b, op, &total_s, e)); /* first touches */
+    int32_t n = 0;
+    total_s = 0;
+    do {
+        TRY(timed(b, op, &total_s, e));
+        n++;
+    } while (total_s * 1e6 * PASSES < b->o.measure_us || n < ring);
+    return median(b, total_s / n, out, e);
 }
 
 /* The same after products, where a program does it there. */
@@ -225,6 +245,7 @@ static void bench_free(bench *b)
     free(b->pt);
     free(b->weights);
     free(b->slots);
+    free(b->took);
 }
 
 /* A layer of the packing that fills a ciphertext, for the values of its factors. */
@@ -439,24 +460,39 @@ static sky_err measure_inputs(bench *b, sky_he_cost_model *m, sky_error *e)
     return measure_factors(b, m, e);
 }
 
+static sky_err open_levels(bench *b, int32_t n, const sky_he_ctx *ctx, const sky_he_cost_options *o,
+                           sky_error *e)
+{
+    for (int32_t k = 0; k < n; k++) {
+        b[k] =
+            (bench){.ctx = ctx, .o = *o, .level = sky_he_ctx_info(ctx).params.n_data - (uint32_t)k};
+        if (o->measure_us == 0)
+            b[k].o.measure_us = MEASURE_US;
+        b[k].extended = k == 0 && o->hoisting == SKY_HE_HOISTING_DOUBLE;
+        const uint64_t far_bytes = o->far_bytes > 0 ? o->far_bytes : FAR_BYTES;
+        TRY(bench_open(&b[k], k == 0 ? far_bytes : 1, e));
+    }
+    return SKY_OK;
+}
+
 sky_err sky_he_cost_calibrate(sky_he_cost_model *out, const sky_he_ctx *ctx,
                               const sky_he_cost_options *o, sky_error *e)
 {
     assert(out && ctx && o && o->depth >= 0 && o->depth <= SKY_HE_DEPTH_MAX);
-    const uint32_t top = sky_he_ctx_info(ctx).params.n_data;
-    const uint64_t far_bytes = o->far_bytes > 0 ? o->far_bytes : FAR_BYTES;
+    const int32_t top = (int32_t)sky_he_ctx_info(ctx).params.n_data;
+    const int32_t n = o->depth < top ? o->depth + 1 : top;
     sky_he_cost_model m = {.hoisting = o->hoisting};
-    sky_err err = SKY_OK;
-    for (int32_t k = 0; k <= o->depth && (uint32_t)k < top && err == SKY_OK; k++) {
-        bench b = {.ctx = ctx, .o = *o, .level = top - (uint32_t)k};
-        if (b.o.measure_us == 0)
-            b.o.measure_us = MEASURE_US;
-        b.extended = k == 0 && o->hoisting == SKY_HE_HOISTING_DOUBLE;
-        err = bench_open(&b, k == 0 ? far_bytes : 1, e);
-        if (err == SKY_OK)
-            err = k == 0 ? measure_inputs(&b, &m, e) : measure_level(&b, &m.at[k], e);
-        bench_free(&b);
+    bench b[SKY_HE_DEPTH_MAX + 1] = {0};
+    sky_err err = open_levels(b, n, ctx, o, e);
+    for (int pass = 0; pass < PASSES && err == SKY_OK; pass++) {
+        for (int32_t k = 0; k < n && err == SKY_OK; k++) {
+            b[k].pass = pass;
+            b[k].n_took = 0;
+            err = k == 0 ? measure_inputs(&b[k], &m, e) : measure_level(&b[k], &m.at[k], e);
+        }
     }
+    for (int32_t k = 0; k < n; k++)
+        bench_free(&b[k]);
     if (err == SKY_OK)
         *out = m;
     return err;

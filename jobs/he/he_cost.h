@@ -65,7 +65,7 @@ typedef struct sky_he_cost_options {
     uint64_t far_bytes; /* the largest working set; 0: 64 MiB, beyond most caches */
 } sky_he_cost_options;
 
-/* Measures single operations for a few seconds: the median of several batches. */
+/* Measures single operations for a few seconds, in several passes over all of them: the medians. */
 sky_err sky_he_cost_calibrate(sky_he_cost_model *out, const sky_he_ctx *ctx,
                               const sky_he_cost_options *o, sky_error *e);
 
