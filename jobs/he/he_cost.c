@@ -10,10 +10,18 @@ enum {
     PASSES = 7, /* over all operations, so that a slow tenth of a second meets each of them once */
     MEASURE_US = 20000, /* of each operation, all passes */
     FAR_BYTES = 64 << 20,
+    /* Layers whose factors have few weights each and all in the near caches, and many from far. */
+    NEAR_EDGE = 16,
+    NEAR_CHANNELS = 64,
+    FAR_EDGE = 4,
+    FAR_CHANNELS = 512,
 };
 
 /* Rings of operands that operations take turns through: the larger the ring, the longer ago was each used. */
-typedef struct bench {
+typedef struct bench bench;
+typedef sky_err (*operation)(bench *b, sky_error *e);
+
+struct bench {
     const sky_he_ctx *ctx;
     sky_he_cost_options o;
     uint32_t level;
@@ -34,15 +42,12 @@ typedef struct bench {
     int32_t room_ct, room_pt, room_keys;
     int32_t ring_ct, ring_pt, ring_keys; /* how many of them are in use */
     int32_t next;
-    int32_t dot; /* products of one dot */
-    bool
-        after_products; /* operations come after a long dot, which left other data in the near caches */
+    int32_t dot;            /* products of one dot */
+    operation before;       /* not timed: what leaves the near caches as a program does, or NULL */
     double (*took)[PASSES]; /* [room_took] what was measured, in its order */
     int32_t n_took, room_took;
     int pass;
-} bench;
-
-typedef sky_err (*operation)(bench *b, sky_error *e);
+};
 
 #define TRY(call)                                                                                  \
     do {                                                                                           \
@@ -160,10 +165,17 @@ static sky_err do_encode_mask(bench *b, sky_error *e)
     return do_transform(b, e);
 }
 
+static sky_err do_transforms(bench *b, sky_error *e)
+{
+    for (int32_t k = 0; k < b->dot; k++)
+        TRY(do_transform(b, e));
+    return SKY_OK;
+}
+
 static sky_err timed(bench *b, operation op, double *total_s, sky_error *e)
 {
-    if (b->after_products)
-        TRY(do_dot(b, e));
+    if (b->before)
+        TRY(b->before(b, e));
     const double start = sky_he_cpu_seconds();
     TRY(op(b, e));
     *total_s += sky_he_cpu_seconds() - start;
@@ -216,9 +228,9 @@ static sky_err measure(bench *b, operation op, int32_t ring, double *out, sky_er
 static sky_err measure_after(bench *b, operation op, double *out, sky_error *e)
 {
     b->dot = b->ring_ct = b->ring_pt = SKY_HE_DOT_MAX;
-    b->after_products = true;
+    b->before = do_dot;
     sky_err err = measure(b, op, 1, out, e);
-    b->after_products = false;
+    b->before = NULL;
     b->ring_ct = 1;
     return err;
 }
@@ -249,13 +261,14 @@ static void bench_free(bench *b)
 }
 
 /* A layer of the packing that fills a ciphertext, for the values of its factors. */
-static sky_err set_plan(bench *b, sky_he_packing packing, sky_error *e)
+static sky_err set_plan(bench *b, sky_he_packing packing, int32_t edge, int32_t most_channels,
+                        sky_error *e)
 {
     const int32_t slots = (int32_t)sky_he_ctx_info(b->ctx).slots;
-    int32_t edge = 16;
     while (edge * edge * 4 > slots)
         edge /= 2;
-    const int32_t channels = slots / (edge * edge) < 64 ? slots / (edge * edge) : 64;
+    const int32_t fit = slots / (edge * edge);
+    const int32_t channels = fit < most_channels ? fit : most_channels;
     const sky_he_conv_shape s = sky_he_conv_square(channels, channels, edge, 3, 1, -1);
     const sky_he_conv_options o = {.packing = packing, .slots = slots};
     sky_he_conv_plan *plan;
@@ -350,7 +363,7 @@ static sky_err bench_open(bench *b, uint64_t far_bytes, sky_error *e)
         return sky_fail(e, SKY_ENOMEM, "he: out of memory");
     b->ring_ct = b->ring_pt = b->ring_keys = 1;
     b->dot = 1;
-    TRY(set_plan(b, SKY_HE_ADD_FIRST, e));
+    TRY(set_plan(b, SKY_HE_ADD_FIRST, NEAR_EDGE, NEAR_CHANNELS, e));
     fill_slots(b);
     TRY(make_inputs(b, e));
     return do_hoist(b, e);
@@ -384,15 +397,36 @@ static sky_err measure_level(bench *b, sky_he_cost_level *l, sky_error *e)
     return measure(b, do_add, 1, &l->add_s, e);
 }
 
-/* All packings but `multiplexed` have the same code for their slots, and it takes the same time for all. */
+/* All packings but `multiplexed` have the same code for their slots. */
+static sky_err measure_term(bench *b, int32_t edge, int32_t channels, sky_he_cost_weights *w,
+                            sky_error *e)
+{
+    TRY(set_plan(b, SKY_HE_ADD_FIRST, edge, channels, e));
+    *w = sky_he_cost_weights_of(b->plan);
+    return measure(b, do_encode, 1, &w->term_s, e);
+}
+
 static sky_err measure_factors(bench *b, sky_he_cost_model *m, sky_error *e)
 {
     b->ring_pt = SKY_HE_DOT_MAX;
-    TRY(set_plan(b, SKY_HE_ADD_FIRST, e));
-    TRY(measure(b, do_encode, 1, &m->term_s, e));
-    TRY(set_plan(b, SKY_HE_MULTIPLEXED, e));
+    TRY(measure_term(b, NEAR_EDGE, NEAR_CHANNELS, &m->near_term, e));
+    TRY(measure_term(b, FAR_EDGE, FAR_CHANNELS, &m->far_term, e));
+    TRY(set_plan(b, SKY_HE_MULTIPLEXED, NEAR_EDGE, NEAR_CHANNELS, e));
     TRY(measure(b, do_encode, 1, &m->copy_term_s, e));
     return measure(b, do_encode_mask, 1, &m->mask_s, e);
+}
+
+/* A run of products whose factors were encoded one after another just before. */
+static sky_err measure_fresh(bench *b, const sky_he_cost_level *l, double *out, sky_error *e)
+{
+    b->dot = b->ring_ct = b->ring_pt = SKY_HE_DOT_MAX;
+    b->before = do_transforms;
+    double dot_s;
+    const sky_err err = measure(b, do_dot, 1, &dot_s, e);
+    b->before = NULL;
+    b->dot = b->ring_ct = 1;
+    *out = fmax(dot_s - l->dot_s[SKY_HE_COST_DOTS - 1], 0) / SKY_HE_DOT_MAX;
+    return err;
 }
 
 /* The operation for rings of one operand from small to far. `other`: bytes that it touches beside that. */
@@ -457,6 +491,7 @@ static sky_err measure_inputs(bench *b, sky_he_cost_model *m, sky_error *e)
     }
     TRY(measure_curves(b, m, e));
     TRY(measure(b, do_copy, 1, &m->copy_s, e));
+    TRY(measure_fresh(b, l, &m->fresh_s, e));
     return measure_factors(b, m, e);
 }
 
@@ -496,43 +531,4 @@ sky_err sky_he_cost_calibrate(sky_he_cost_model *out, const sky_he_ctx *ctx,
     if (err == SKY_OK)
         *out = m;
     return err;
-}
-
-/* --- using it --- */
-
-/* Point k beyond the first; noise must not make a longer way shorter. */
-static double beyond(const sky_he_cost_curve *c, int k)
-{
-    double s = 0;
-    for (; k > 0; k--)
-        s = fmax(s, c->op_s[k] - c->op_s[0]);
-    return s;
-}
-
-double sky_he_cost_dot(const sky_he_cost_level *l, int32_t n)
-{
-    assert(n >= 1 && n <= SKY_HE_DOT_MAX);
-    int k = 0;
-    while (2 << k < n)
-        k++;
-    if (n == 1)
-        return l->dot_s[0];
-    const double at = (double)(n - (1 << k)) / (1 << k);
-    return l->dot_s[k] + at * (l->dot_s[k + 1] - l->dot_s[k]);
-}
-
-double sky_he_cost_beyond(const sky_he_cost_curve *c, double distance, size_t bytes)
-{
-    int k = 0;
-    while (k < SKY_HE_COST_POINTS && c->distance[k] < distance)
-        k++;
-    if (k == 0)
-        return 0;
-    double s = beyond(c, k - 1);
-    if (k < SKY_HE_COST_POINTS) { /* linear in the logarithm: caches double */
-        const double at =
-            log2(distance / c->distance[k - 1]) / log2(c->distance[k] / c->distance[k - 1]);
-        s += at * (beyond(c, k) - s);
-    }
-    return s * (double)bytes / c->op_bytes;
 }

@@ -41,6 +41,11 @@ typedef struct sky_he_cost_level {
     size_t ct_bytes, pt_bytes, key_bytes;
 } sky_he_cost_level;
 
+/* Seconds of a term whose factor has so many weights, of an array of so many bytes. */
+typedef struct sky_he_cost_weights {
+    double term_s, per_factor, bytes;
+} sky_he_cost_weights;
+
 typedef struct sky_he_cost_model {
     sky_he_hoisting hoisting;
     sky_he_cost_level at[SKY_HE_DEPTH_MAX + 1]; /* [k]: after k rescales, not extended */
@@ -54,7 +59,10 @@ typedef struct sky_he_cost_model {
     size_t hoist_bytes;
     /* A factor of the inputs' level, its slots from the weights and encode_s: a term, a term of `multiplexed`, and
      * a selecting mask. */
-    double term_s, copy_term_s, mask_s;
+    sky_he_cost_weights near_term, far_term; /* of few weights, in the caches; and of many */
+    double copy_term_s, mask_s;
+    double
+        fresh_s; /* each product of a longest run takes beyond a cached one just after its factors were encoded */
     sky_he_cost_curve beyond[SKY_HE_OPERANDS];
 } sky_he_cost_model;
 
@@ -71,6 +79,13 @@ sky_err sky_he_cost_calibrate(sky_he_cost_model *out, const sky_he_ctx *ctx,
 
 /* Seconds of a run of n products whose operands are cached. */
 double sky_he_cost_dot(const sky_he_cost_level *l, int32_t n);
+
+/* Of a plan: one weight for each output channel of a ciphertext. Without a time. */
+sky_he_cost_weights sky_he_cost_weights_of(const sky_he_conv_plan *plan);
+
+/* Seconds of a term of a plan, but of `multiplexed`: how far its weights are grows with the logarithm of their
+ * array's bytes. */
+double sky_he_cost_term(const sky_he_cost_model *m, const sky_he_conv_plan *plan);
 
 /* Seconds that an operand of so many bytes takes beyond a cached one. */
 double sky_he_cost_beyond(const sky_he_cost_curve *c, double distance, size_t bytes);

@@ -40,7 +40,65 @@ typedef struct player {
     int32_t acc, n_pending;
     int32_t source[SKY_HE_DOT_MAX];
     double factor_touched[SKY_HE_DOT_MAX];
+    bool fresh[SKY_HE_DOT_MAX]; /* the factor was encoded just now */
+    double term_s;              /* of this plan's weights */
 } player;
+
+/* --- what operations take --- */
+
+/* Point k beyond the first; noise must not make a longer way shorter. */
+static double beyond(const sky_he_cost_curve *c, int k)
+{
+    double s = 0;
+    for (; k > 0; k--)
+        s = fmax(s, c->op_s[k] - c->op_s[0]);
+    return s;
+}
+
+double sky_he_cost_dot(const sky_he_cost_level *l, int32_t n)
+{
+    assert(n >= 1 && n <= SKY_HE_DOT_MAX);
+    int k = 0;
+    while (2 << k < n)
+        k++;
+    if (n == 1)
+        return l->dot_s[0];
+    const double at = (double)(n - (1 << k)) / (1 << k);
+    return l->dot_s[k] + at * (l->dot_s[k + 1] - l->dot_s[k]);
+}
+
+sky_he_cost_weights sky_he_cost_weights_of(const sky_he_conv_plan *p)
+{
+    return (sky_he_cost_weights){.per_factor = fmin(p->out.channels, p->shape.c_out),
+                                 .bytes = (double)sky_he_conv_weights(&p->shape) * sizeof(double)};
+}
+
+double sky_he_cost_term(const sky_he_cost_model *m, const sky_he_conv_plan *plan)
+{
+    const sky_he_cost_weights *near = &m->near_term, *far = &m->far_term;
+    const sky_he_cost_weights w = sky_he_cost_weights_of(plan);
+    if (far->bytes <= near->bytes || w.bytes <= near->bytes)
+        return near->term_s;
+    const double at = fmin(log2(w.bytes / near->bytes) / log2(far->bytes / near->bytes), 1);
+    const double weight_s = fmax(far->term_s - near->term_s, 0) / far->per_factor;
+    return near->term_s + at * weight_s * w.per_factor;
+}
+
+double sky_he_cost_beyond(const sky_he_cost_curve *c, double distance, size_t bytes)
+{
+    int k = 0;
+    while (k < SKY_HE_COST_POINTS && c->distance[k] < distance)
+        k++;
+    if (k == 0)
+        return 0;
+    double s = beyond(c, k - 1);
+    if (k < SKY_HE_COST_POINTS) { /* linear in the logarithm: caches double */
+        const double at =
+            log2(distance / c->distance[k - 1]) / log2(c->distance[k] / c->distance[k - 1]);
+        s += at * (beyond(c, k) - s);
+    }
+    return s * (double)bytes / c->op_bytes;
+}
 
 /* --- time and place --- */
 
@@ -85,6 +143,19 @@ static void give(player *p, int32_t *buffer)
     *buffer = NONE;
 }
 
+/* A factor of a run of products. What fresh ones take grows with how many were encoded before the run. */
+static double use_factor(player *p, int32_t k, const sky_he_cost_level *l)
+{
+    const sky_he_operand kind =
+        p->n_pending == 1 ? SKY_HE_OPERAND_LONE_FACTOR : SKY_HE_OPERAND_FACTOR;
+    const double s = use(p, kind, &p->factor_touched[k], l->pt_bytes);
+    if (!p->fresh[k])
+        return s;
+    const sky_he_cost_level *top = p->twice ? &p->m->wide : &p->m->at[0];
+    const double of_longest = (double)(p->n_pending - 1) / (SKY_HE_DOT_MAX - 1);
+    return p->m->fresh_s * of_longest * (double)l->pt_bytes / (double)top->pt_bytes;
+}
+
 /* --- the operations --- */
 
 static void flush(player *p)
@@ -95,11 +166,9 @@ static void flush(player *p)
     const sky_he_cost_level *l = level_of(p, acc);
     int32_t sum = take(p);
     double s = sky_he_cost_dot(l, p->n_pending);
-    const sky_he_operand factor =
-        p->n_pending == 1 ? SKY_HE_OPERAND_LONE_FACTOR : SKY_HE_OPERAND_FACTOR;
     for (int32_t k = 0; k < p->n_pending; k++) {
         s += use_ct(p, SKY_HE_OPERAND_SOURCE, p->source[k], l->ct_bytes);
-        s += use(p, factor, &p->factor_touched[k], l->pt_bytes);
+        s += use_factor(p, k, l);
     }
     s += use_ct(p, SKY_HE_OPERAND_SUM, sum, l->ct_bytes);
     p->n_pending = 0;
@@ -175,14 +244,14 @@ static int32_t raise_input(player *p, int32_t q)
 static void take_factor(player *p, const sky_he_factor *f, const sky_he_cost_level *l)
 {
     double *touched = &p->factor_touched[p->n_pending];
+    p->fresh[p->n_pending] = f->id >= p->kept_end;
     if (f->id < p->kept_end) {
         *touched = p->kept[f->id];
         p->kept[f->id] = p->clock;
         return;
     }
     const sky_he_cost_level *top = p->twice ? &p->m->wide : &p->m->at[0];
-    const double term_s = p->plan->selects ? p->m->copy_term_s : p->m->term_s;
-    const double factor_s = f->select ? p->m->mask_s : term_s;
+    const double factor_s = f->select ? p->m->mask_s : p->term_s;
     spend(p, SKY_HE_PART_ENCODE, l->encode_s + fmax(factor_s - top->encode_s, 0));
     *touched = p->clock;
 }
@@ -346,6 +415,7 @@ sky_err sky_he_cost_predict(sky_he_cost_prediction *out, const sky_he_cost_model
     assert(out && m && plan);
     const int32_t registers = sky_he_conv_registers(plan);
     player p = {.m = m, .plan = plan, .twice = m->hoisting == SKY_HE_HOISTING_DOUBLE};
+    p.term_s = plan->selects ? m->copy_term_s : sky_he_cost_term(m, plan);
     sky_err err = player_open(&p, registers, cache_bytes, e);
     if (err == SKY_OK)
         err = play_once(&p, registers, e); /* leaves the caches as a second run finds them */

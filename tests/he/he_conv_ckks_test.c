@@ -214,7 +214,8 @@ Test(he_conv_ckks, calibration_has_every_operation)
         }
         cr_assert(m.hoisted_s > 0 && m.hoist_s > 0 && m.copy_s > 0 && m.mask_s > 0);
         cr_assert(!twice || (m.giant_s > 0 && m.raise_s > 0 && m.zero_s > 0));
-        cr_assert(m.term_s > 0 && m.copy_term_s > 0);
+        cr_assert(m.near_term.term_s > 0 && m.far_term.term_s > 0 && m.copy_term_s > 0);
+        cr_assert_geq(m.fresh_s, 0);
         for (int k = 0; k < SKY_HE_OPERANDS; k++) {
             const sky_he_cost_curve *c = &m.beyond[k];
             cr_assert(c->op_bytes > 0 && c->distance[0] > 0);
@@ -247,7 +248,7 @@ static sky_he_cost_model made_up(sky_he_hoisting hoisting)
             m.at[k].dot_s[i] = 1 << i;
     }
     m.wide = m.at[0];
-    m.term_s = m.copy_term_s = 17 + 2;
+    m.near_term.term_s = m.copy_term_s = 17 + 2;
     for (int k = 0; k < SKY_HE_OPERANDS; k++) {
         m.beyond[k].op_bytes = 1;
         for (int i = 0; i < SKY_HE_COST_POINTS; i++)
@@ -318,6 +319,44 @@ Test(he_conv_ckks, curves_are_linear_in_the_logarithm)
     cr_assert_float_eq(sky_he_cost_dot(&l, 3), 4, 1e-12);
     cr_assert_float_eq(sky_he_cost_dot(&l, 8), 9, 1e-12);
     cr_assert_float_eq(sky_he_cost_dot(&l, 6), 7, 1e-12);
+}
+
+/* A quarter of the far layer's weights, each in the middle between near and far. */
+Test(he_conv_ckks, terms_take_longer_with_many_far_weights)
+{
+    sky_rng r = test_rng("terms");
+    layer_case c = case_of(&r, sky_he_conv_square(32, 32, 4, 3, 1, -1),
+                           (sky_he_conv_options){.packing = SKY_HE_ADD_FIRST, .slots = 512}, 1);
+    const double bytes = 8 * 32 * 32 * 9;
+    sky_he_cost_model m = {.near_term = {.term_s = 3, .per_factor = 1, .bytes = bytes / 4},
+                           .far_term = {.term_s = 19, .per_factor = 128, .bytes = 4 * bytes}};
+    cr_assert_float_eq(sky_he_cost_term(&m, c.plan), 3 + 16 * 0.25 * 0.5, 1e-12);
+    m.near_term.bytes = bytes;
+    cr_assert_eq(sky_he_cost_term(&m, c.plan), 3);
+    m.near_term.bytes = 1;
+    m.far_term.bytes = bytes / 2; /* no farther than far */
+    cr_assert_float_eq(sky_he_cost_term(&m, c.plan), 3 + 16 * 0.25, 1e-12);
+    case_free(&c);
+}
+
+/* Factors that are encoded as needed take longer in a run, the longer it is. */
+Test(he_conv_ckks, fresh_factors_cost)
+{
+    sky_rng r = test_rng("fresh");
+    layer_case c = case_of(&r, sky_he_conv_square(16, 16, 4, 3, 1, -1),
+                           (sky_he_conv_options){.packing = SKY_HE_HYBRID, .slots = 256}, 1);
+    sky_he_conv_counts n;
+    cr_assert_eq(sky_he_conv_count(c.plan, &n, NULL), SKY_OK);
+    sky_he_cost_model m = made_up(SKY_HE_HOISTING_SINGLE);
+    m.fresh_s = 0.25;
+    sky_he_cost_prediction needed, kept;
+    cr_assert_eq(sky_he_cost_predict(&needed, &m, c.plan, 0, NULL), SKY_OK);
+    cr_assert_eq(sky_he_cost_predict(&kept, &m, c.plan, UINT64_MAX, NULL), SKY_OK);
+    const int part = SKY_HE_PART_PRODUCTS;
+    const double more = needed.part_s[part] - kept.part_s[part];
+    cr_assert_float_eq(kept.part_s[part], (double)sum(n.products), 1e-6);
+    cr_assert(more > 0 && more <= 0.25 * (double)sum(n.products), "%g", more);
+    case_free(&c);
 }
 
 /* The least of each operation: never more than a whole run, and more runs never make it more. */
