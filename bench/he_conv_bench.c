@@ -233,9 +233,9 @@ static void print_model(const char *setting, const sky_he_cost_model *m)
     printf(", \"dot\": [");
     for (int k = 0; k < SKY_HE_COST_DOTS; k++)
         printf("%s%.1f", k ? ", " : "", 1e6 * top->dot_s[k]);
-    printf("], \"fresh\": %.1f, \"factor\": [%.1f, %.1f, %.1f, %.1f", 1e6 * m->fresh_s,
-           1e6 * m->near_term.term_s, 1e6 * m->far_term.term_s, 1e6 * m->copy_term_s,
-           1e6 * m->mask_s);
+    printf("], \"fresh\": [%.1f, %.1f], \"factor\": [%.1f, %.1f, %.1f, %.1f",
+           1e6 * m->fresh_alone_s, 1e6 * m->fresh_s, 1e6 * m->near_term.term_s,
+           1e6 * m->far_term.term_s, 1e6 * m->copy_term_s, 1e6 * m->mask_s);
     static const char *const operands[SKY_HE_OPERANDS] = {"key", "source", "factor_of_many",
                                                           "factor_alone", "sum"};
     for (int k = 0; k < SKY_HE_OPERANDS; k++) {

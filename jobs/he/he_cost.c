@@ -417,16 +417,16 @@ static sky_err measure_factors(bench *b, sky_he_cost_model *m, sky_error *e)
 }
 
 /* A run of products whose factors were encoded one after another just before. */
-static sky_err measure_fresh(bench *b, const sky_he_cost_level *l, double *out, sky_error *e)
+static sky_err measure_fresh(bench *b, int32_t run, double cached_s, double *out, sky_error *e)
 {
-    b->dot = b->ring_ct = b->ring_pt = SKY_HE_DOT_MAX;
+    b->dot = b->ring_ct = b->ring_pt = run;
     b->before = do_transforms;
     double dot_s;
-    const sky_err err = measure(b, do_dot, 1, &dot_s, e);
+    TRY(measure(b, do_dot, 1, &dot_s, e));
     b->before = NULL;
     b->dot = b->ring_ct = 1;
-    *out = fmax(dot_s - l->dot_s[SKY_HE_COST_DOTS - 1], 0) / SKY_HE_DOT_MAX;
-    return err;
+    *out = fmax(dot_s - cached_s, 0) / run;
+    return SKY_OK;
 }
 
 /* The operation for rings of one operand from small to far. `other`: bytes that it touches beside that. */
@@ -491,7 +491,8 @@ static sky_err measure_inputs(bench *b, sky_he_cost_model *m, sky_error *e)
     }
     TRY(measure_curves(b, m, e));
     TRY(measure(b, do_copy, 1, &m->copy_s, e));
-    TRY(measure_fresh(b, l, &m->fresh_s, e));
+    TRY(measure_fresh(b, 1, l->dot_s[0], &m->fresh_alone_s, e));
+    TRY(measure_fresh(b, SKY_HE_DOT_MAX, l->dot_s[SKY_HE_COST_DOTS - 1], &m->fresh_s, e));
     return measure_factors(b, m, e);
 }
 

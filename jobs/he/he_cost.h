@@ -61,8 +61,9 @@ typedef struct sky_he_cost_model {
      * a selecting mask. */
     sky_he_cost_weights near_term, far_term; /* of few weights, in the caches; and of many */
     double copy_term_s, mask_s;
-    double
-        fresh_s; /* each product of a longest run takes beyond a cached one just after its factors were encoded */
+    /* What a product of a run of one, and of a longest run, takes beyond a cached one just after the run's factors were
+     * encoded. */
+    double fresh_alone_s, fresh_s;
     sky_he_cost_curve beyond[SKY_HE_OPERANDS];
 } sky_he_cost_model;
 

@@ -143,7 +143,7 @@ static void give(player *p, int32_t *buffer)
     *buffer = NONE;
 }
 
-/* A factor of a run of products. What fresh ones take grows with how many were encoded before the run. */
+/* A factor of a run of products. What fresh ones take depends on how many were encoded before the run. */
 static double use_factor(player *p, int32_t k, const sky_he_cost_level *l)
 {
     const sky_he_operand kind =
@@ -152,8 +152,9 @@ static double use_factor(player *p, int32_t k, const sky_he_cost_level *l)
     if (!p->fresh[k])
         return s;
     const sky_he_cost_level *top = p->twice ? &p->m->wide : &p->m->at[0];
-    const double of_longest = (double)(p->n_pending - 1) / (SKY_HE_DOT_MAX - 1);
-    return p->m->fresh_s * of_longest * (double)l->pt_bytes / (double)top->pt_bytes;
+    const double at = (double)(p->n_pending - 1) / (SKY_HE_DOT_MAX - 1);
+    const double fresh_s = p->m->fresh_alone_s + at * (p->m->fresh_s - p->m->fresh_alone_s);
+    return fresh_s * (double)l->pt_bytes / (double)top->pt_bytes;
 }
 
 /* --- the operations --- */
