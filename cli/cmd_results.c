@@ -148,24 +148,28 @@ const cli_command cli_sql_command = {
 
 /* ---- sweeps ---- */
 
+/* A sweep that is not done stays "running" in the store, for whoever goes on with it. */
+#define SWEEPS(STATE)                                                                              \
+    "SELECT name, job, " STATE " AS state, recorded, holes, failed, positions, "                   \
+    "datetime(created_ms / 1000, 'unixepoch') AS created, (SELECT group_concat(tag, ' ') FROM "    \
+    "sky_tags WHERE sweep = id) AS tags, reason FROM sky_sweeps ORDER BY id"
+
 static int run_sweeps(const cli_args *a)
 {
     sky_store *s = NULL;
     sky_error e = {0};
-    static const char all[] =
-        "SELECT name, job, state, recorded, holes, failed, positions, "
-        "datetime(created_ms / 1000, 'unixepoch') AS created, (SELECT group_concat(tag, ' ') FROM "
-        "sky_tags WHERE sweep = id) AS tags, reason FROM sky_sweeps ORDER BY id";
     if (!cli_store_read(a, &s))
         return CLI_FAILURE;
     sky_export_options o = cli_export_options(a, 0);
-    const bool names = cli_flag(a, "names");
-    if (names) { /* a table of one column without its heading is a name a line */
+    const char *query = sky_store_has_writer(sky_store_path(s))
+                            ? SWEEPS("state")
+                            : SWEEPS("replace(state, 'running', 'interrupted')");
+    if (cli_flag(a, "names")) { /* a table of one column without its heading is a name a line */
+        query = "SELECT name FROM sky_sweeps ORDER BY id";
         o.format = SKY_FORMAT_TABLE;
         o.no_header = true;
     }
-    const sky_err err =
-        sky_export_sql(s, names ? "SELECT name FROM sky_sweeps ORDER BY id" : all, &o, NULL, &e);
+    const sky_err err = sky_export_sql(s, query, &o, NULL, &e);
     const int code = cli_export_end(a, &o, err, 0, &e);
     sky_store_close(s);
     return code;
@@ -181,6 +185,9 @@ const cli_command cli_sweeps_command = {
     .name = "sweeps",
     .summary = "list the sweeps of a store",
     .operands = "",
+    .about =
+        "A sweep is running, paused, done, cancelled, or interrupted: not done, and no process "
+        "writes to the store; 'skyline run' of its file goes on with it.",
     .opts = sweeps_opts,
     .run = run_sweeps,
     .group = CLI_GROUP_LOOK,

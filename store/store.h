@@ -39,6 +39,8 @@ typedef struct sky_store_options {
  * process on which host). SKY_EFORMAT: no database, or not ours. SKY_EPERM, SKY_ENOTFOUND, SKY_EFULL;
  * SKY_EINVAL: a network file system without `exclusive`. */
 sky_err sky_store_open(sky_store **out, const sky_store_options *options, sky_error *e);
+/* Does a process write to the store at sky_store_path() now? Of a writer on another machine that ended badly, it says yes. */
+bool sky_store_has_writer(const char *path);
 /* Rolls back what is not committed. NULL is fine. */
 void sky_store_close(sky_store *s);
 const char *sky_store_path(const sky_store *s);

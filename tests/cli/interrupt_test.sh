@@ -12,6 +12,7 @@ slow_sweep i 1500 10000
 
 start
 wait_for 20 some 20
+has "$("$skyline" sweeps --db t.db)" '^i +.* running '
 kill -INT "$pid"
 wait "$pid"
 same $? 130
@@ -20,6 +21,7 @@ has "$(cat out.txt)" '^i is stopped'
 first=$(recorded)
 [ "$first" -lt 1500 ] || fail "it was not interrupted: $first"
 same "$(ls run)" ""
+has "$("$skyline" sweeps --db t.db)" '^i +.* interrupted '
 
 # Two signals end at once.
 start
@@ -41,6 +43,7 @@ kill -9 "$pid"
 wait "$pid" 2>/dev/null
 gone() { ! kill -0 "$worker" 2>/dev/null; }
 wait_for 5 gone
+has "$("$skyline" sweeps --db t.db)" '^i +.* interrupted '
 
 # A worker that dies is started again.
 start

@@ -77,8 +77,10 @@ Test(open, second_writer_is_told_who_holds_it)
     cr_assert_eq(symlink(path, link), 0);
     cr_assert_eq(open_it(link, true, &second), SKY_EBUSY, "a link is the same file");
     OK(open_it(link, false, &second));
+    cr_assert(sky_store_has_writer(sky_store_path(second)));
     sky_store_close(second);
     sky_store_close(s);
+    cr_assert_not(sky_store_has_writer(path));
     OK(open_it(path, true, &s));
     sky_store_close(s);
 }
@@ -100,8 +102,10 @@ Test(open, the_lock_of_a_killed_process_is_free)
     sky_store *s;
     cr_assert(read(ready[0], &ok, 1) == 1 && ok);
     cr_assert_eq(open_it(path, true, &s), SKY_EBUSY);
+    cr_assert(sky_store_has_writer(path));
     kill(child, SIGKILL);
     waitpid(child, NULL, 0);
+    cr_assert_not(sky_store_has_writer(path), "its lock file is still there");
     OK(open_it(path, true, &s));
     sky_store_close(s);
 }
