@@ -35,10 +35,12 @@ struct sky__watch {
     uint64_t round;
 };
 
+/* A sweep that is not done stays "running" in the store, for whoever goes on with it. */
 static const char list_sql[] =
-    "SELECT id, name, job, job_version, state, reason, priority, points, positions, recorded, "
+    "SELECT id, name, job, job_version, iif(?2, state, replace(state, 'running', 'interrupted')), "
+    "reason, priority, points, positions, recorded, "
     "holes,"
-    " failed, created_ms, updated_ms, busy_s FROM sky_sweeps ORDER BY id DESC LIMIT ?";
+    " failed, created_ms, updated_ms, busy_s FROM sky_sweeps ORDER BY id DESC LIMIT ?1";
 
 void sky__watch_free(sky__watch *w)
 {
@@ -155,6 +157,12 @@ static sky_err visit(sky__watch *w, sqlite3_stmt *q, walk *k)
     return ok ? SKY_OK : SKY_ENOMEM;
 }
 
+static void bind_list(sqlite3_stmt *q, sky__reader *t, int64_t limit)
+{
+    sqlite3_bind_int64(q, 1, limit);
+    sqlite3_bind_int(q, 2, sky_store_has_writer(sky_store_path(sky__reader_store(t))));
+}
+
 static sky_err sweeps(sky__reader *t, walk *k, sky_error *e)
 {
     sky__watch *w = get(t);
@@ -165,7 +173,7 @@ static sky_err sweeps(sky__reader *t, walk *k, sky_error *e)
     if (sqlite3_prepare_v2(db, list_sql, -1, &q, NULL) != SQLITE_OK)
         return sky_fail(e, SKY_EIO, "%s", sqlite3_errmsg(db));
     w->round++;
-    sqlite3_bind_int(q, 1, SWEEPS_MAX);
+    bind_list(q, t, SWEEPS_MAX);
     sky_err err = SKY_OK;
     int rc = SQLITE_DONE;
     sky_buf_putc(k->b, '[');
@@ -244,7 +252,7 @@ sky_err sky__watch_members(sky__reader *t, int64_t id, sky_buf *b, sky_error *e)
         err = sky_fail(e, SKY_EIO, "%s", sqlite3_errmsg(db));
     sky_buf_free(&sql);
     if (err == SKY_OK)
-        sqlite3_bind_int64(q, 1, INT64_MAX);
+        bind_list(q, t, INT64_MAX);
     if (err == SKY_OK && sqlite3_step(q) != SQLITE_ROW)
         err = sky_fail(e, SKY_ENOTFOUND, "the sweep was deleted");
     if (err == SKY_OK)

@@ -513,6 +513,25 @@ def test_run(cwd):
     check(server.process.wait(60) == 0, "the run ends well")
 
 
+def test_interrupted(cwd):
+    """A sweep is running while somebody writes, whoever serves; and interrupted once that process was killed."""
+    open(os.path.join(cwd, "long.yaml"), "w").write(
+        "name: long\njob: fault\nspace:\n  x: {from: 1, to: 100000, step: 1}\n  sleep_us: [5000]\n")
+    writer = Server([SKYLINE, "run", "long.yaml", "--db", "long.db", "-j", "1", "--dash", "127.0.0.1:0"], cwd)
+    server = Server([SKYLINE, "dash", "--db", "long.db", "--listen", "127.0.0.1:0"], cwd)
+
+    def state():
+        one = server.json("/api/v1/sweeps/long")
+        check(one["state"] == server.json("/api/v1/sweeps")["sweeps"][0]["state"], "list and sweep say the same")
+        return one["state"]
+
+    check(state() == "running", "running")
+    writer.process.kill()
+    writer.process.wait()
+    wait_for("the writer's death", lambda: state() == "interrupted")
+    server.stop()
+
+
 def prepare(cwd):
     for name, text in (("grid", GRID), ("repeated", REPEATED), ("failing", FAILING),
                        ("program", PROGRAM)):
@@ -543,6 +562,7 @@ def main():
         test_token(cwd)
         test_events_and_commands(cwd)
         test_run(cwd)
+        test_interrupted(cwd)
     except Failed as failed:
         log = os.path.join(cwd, "server.log")
         print(f"dash_test: {failed}", file=sys.stderr)
