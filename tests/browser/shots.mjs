@@ -65,7 +65,7 @@ async function places() {
   run(['submit', file('waiting.yaml', THOUSAND('waiting')), '--connect', `ipc://${join(folder, 'waiting.sock')}`], [0]);
   const live = serve(['run', file('live.yaml', `name: live
 job: fault
-space: {x: {from: 1, to: 100000, step: 1}, sleep_us: [3000], fail: [0.01]}
+space: {x: {from: 1, to: 1000000, step: 1}, sleep_us: [3000], fail: [0.01]}
 limits: {attempts: 1}
 objectives: [{y: min}]
 `), '--db', join(folder, 'live.db'), '--progress', 'none', '-j', '2', '--dash', '127.0.0.1:0']);
