@@ -1,6 +1,7 @@
 #include "coord_fixture.h"
 
 #include <assert.h>
+#include <criterion/criterion.h>
 #include <math.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -110,44 +111,28 @@ static void on_timer(uv_timer_t *timer)
     ((cx *)timer->data)->timed_out = true;
 }
 
-bool cx_until(cx *x, bool (*condition)(void *arg), void *arg)
+void cx_start_clock(cx *x, int ms)
 {
     x->timed_out = false;
-    uv_timer_start(&x->timer, on_timer, 10000, 0);
-    while (!condition(arg) && !x->timed_out)
-        uv_run(&x->loop, UV_RUN_ONCE);
-    uv_timer_stop(&x->timer);
-    return !x->timed_out;
+    uv_timer_start(&x->timer, on_timer, (uint64_t)ms, 0);
 }
 
-static bool is_timed_out(void *arg)
+bool cx_step(cx *x)
 {
-    return ((cx *)arg)->timed_out;
+    uv_run(&x->loop, UV_RUN_ONCE);
+    return !x->timed_out;
 }
 
 void cx_run(cx *x, int ms)
 {
-    x->timed_out = false;
-    uv_timer_start(&x->timer, on_timer, (uint64_t)ms, 0);
-    while (!is_timed_out(x))
-        uv_run(&x->loop, UV_RUN_ONCE);
+    cx_start_clock(x, ms);
+    while (cx_step(x))
+        continue;
 }
 
-typedef struct wanted {
-    cx *x;
-    sky_sweep_state state;
-} wanted;
-
-static bool has_state(void *arg)
+bool cx_has_state(const cx *x, sky_sweep_state state)
 {
-    wanted *w = arg;
-    return w->x->n_errors || (w->x->n_states && w->x->states[w->x->n_states - 1] == w->state);
-}
-
-bool cx_until_state(cx *x, sky_sweep_state state)
-{
-    wanted w = {x, state};
-    return cx_until(x, has_state, &w);
+    return x->n_errors || (x->n_states && x->states[x->n_states - 1] == state);
 }
 
 /* --- Sweeps --- */
@@ -394,6 +379,18 @@ void cw_open(cw *w, cx *x, cw_manner manner)
     cw_hello(w);
 }
 
+void cw_join_again(cw *w)
+{
+    const size_t before = w->n_welcomes;
+    for (int i = 0; i < 10 && w->n_welcomes == before; i++) {
+        cw_hello(w);
+        cx_start_clock(w->x, 1000);
+        while (w->n_welcomes == before && cx_step(w->x))
+            continue;
+    }
+    cr_assert_gt(w->n_welcomes, before);
+}
+
 void cw_close(cw *w)
 {
     sky_link_close(w->link, 0);
@@ -424,11 +421,6 @@ static void on_reply(void *arg, const void *bytes, size_t len)
     c->done = true;
 }
 
-static bool is_done(void *arg)
-{
-    return ((client *)arg)->done;
-}
-
 void cx_ask(cx *x, const sky_msg_request *q, sky_arena *arena, sky_msg_reply *reply)
 {
     client c = {.arena = arena, .reply = reply};
@@ -446,9 +438,7 @@ void cx_ask(cx *x, const sky_msg_request *q, sky_arena *arena, sky_msg_reply *re
     assert(!err);
     sky_link_send(link, b.data, b.len);
     sky_buf_free(&b);
-    bool came = cx_until(x, is_done, &c);
-    assert(came);
-    (void)came;
+    CX_AWAIT(x, c.done);
     sky_link_close(link, 0);
     cx_run(x, 20);
 }

@@ -62,10 +62,20 @@ sky_err cx_open(cx *x);               /* the store and the coordinator */
 void cx_close(cx *x);                 /* keeps the folder, for a second cx_open() */
 void cx_crash(cx *x);                 /* as cx_close(), without the last commit */
 void cx_fini(cx *x);
-/* Runs the loop until the condition holds; false after ten seconds. */
-bool cx_until(cx *x, bool (*condition)(void *arg), void *arg);
-void cx_run(cx *x, int ms);
-bool cx_until_state(cx *x, sky_sweep_state state); /* of the sweep that changed last */
+void cx_run(cx *x, int ms); /* for what must not happen */
+void cx_start_clock(cx *x, int ms);
+bool cx_step(cx *x); /* waits for an event and handles it; false once the clock has run out */
+bool cx_has_state(const cx *x,
+                  sky_sweep_state state); /* the sweep that changed last; or a failure */
+
+/* Runs the loop until the condition holds; a test whose condition does not hold in time fails. */
+#define CX_AWAIT(x, condition)                                                                     \
+    do {                                                                                           \
+        cx_start_clock(x, 20000);                                                                  \
+        while (!(condition))                                                                       \
+            cr_assert(cx_step(x), "not within 20 s: " #condition);                                 \
+        uv_timer_stop(&(x)->timer);                                                                \
+    } while (0)
 
 /* A sweep of x in 1..n; more: further lines of the file. version: of the job. */
 sky_plan *cx_plan(const char *name, int n, const char *more, const char *version);
@@ -74,6 +84,9 @@ int64_t cx_count(cx *x, const char *sql); /* the integer that a query gives */
 
 void cw_open(cw *w, cx *x, cw_manner manner);
 void cw_hello(cw *w);
+/* Says hello to a coordinator that started again until it is welcomed: what is sent before the socket has
+ * noticed the end of the old connection is lost. */
+void cw_join_again(cw *w);
 void cw_send_kept(cw *w);
 void cw_close(cw *w);
 

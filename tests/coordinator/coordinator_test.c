@@ -20,6 +20,14 @@ static void submit(cx *x, const char *name, int n, const char *more)
     cr_assert_eq(cx_submit(x, cx_plan(name, n, more, "1"), NULL, NULL, &e), SKY_OK, "%s", e.text);
 }
 
+static sky_coordinator_info info_of(cx *x, sky_arena *arena)
+{
+    sky_coordinator_info info;
+    sky_error e = {0};
+    cr_assert_eq(sky_coordinator_status(x->c, "", arena, &info, &e), SKY_OK, "%s", e.text);
+    return info;
+}
+
 static sky_sweep_status status_of(cx *x, const char *name, sky_arena *arena)
 {
     sky_coordinator_info info;
@@ -35,11 +43,10 @@ Test(coordinator, runs_a_sweep_to_its_end)
     open_fresh(&x);
     cw_open(&w, &x, CW_HONEST);
     submit(&x, "s", 5000, "");
-    cr_assert(cx_until_state(&x, SKY_SWEEP_DONE));
-    cx_run(&x, 50);
+    CX_AWAIT(&x, cx_has_state(&x, SKY_SWEEP_DONE));
+    CX_AWAIT(&x, w.n_kept == 0); /* every result is acknowledged */
     cr_assert_eq(cx_count(&x, "SELECT count(*) FROM s"), 5000);
     cr_assert_eq(cx_count(&x, "SELECT sum(y) FROM s"), INT64_C(5000) * 5001);
-    cr_assert_eq(w.n_kept, 0, "every result is acknowledged");
     cr_assert_eq(w.rows, 5000, "and was asked for once");
     cr_assert_gt(x.n_progress, 0);
     sky_arena arena = {0};
@@ -66,9 +73,9 @@ Test(coordinator, goes_on_after_a_crash_and_runs_nothing_durable_twice)
     cr_assert_lt(before, 200000);
     cr_assert_eq(cx_open(&x), SKY_OK);
     w.rows = 0;
-    cw_hello(&w);
+    cw_join_again(&w);
     cw_send_kept(&w);
-    cr_assert(cx_until_state(&x, SKY_SWEEP_DONE));
+    CX_AWAIT(&x, cx_has_state(&x, SKY_SWEEP_DONE));
     cr_assert_eq(cx_count(&x, "SELECT count(*) FROM s"), 200000);
     cr_assert_eq(cx_count(&x, "SELECT sum(y) FROM s"), INT64_C(200000) * 200001);
     cr_assert_leq(w.rows, (uint64_t)(200000 - before));
@@ -84,17 +91,14 @@ Test(coordinator, takes_results_of_before_its_start)
     cw_open(&w, &x, CW_HONEST);
     w.hold = true;
     submit(&x, "s", 2, "");
-    cx_run(&x, 100);
-    cr_assert_eq(w.n_kept, 2);
+    CX_AWAIT(&x, w.n_kept == 2);
     cx_crash(&x);
     cr_assert_eq(cx_open(&x), SKY_OK);
     w.manner = CW_SILENT; /* it does nothing new */
-    cw_hello(&w);
-    cx_run(&x, 50);
+    cw_join_again(&w);
     cw_send_kept(&w);
-    cr_assert(cx_until_state(&x, SKY_SWEEP_DONE));
-    cx_run(&x, 50);
-    cr_assert_eq(w.n_kept, 0);
+    CX_AWAIT(&x, cx_has_state(&x, SKY_SWEEP_DONE));
+    CX_AWAIT(&x, w.n_kept == 0);
     cr_assert_eq(cx_count(&x, "SELECT count(*) FROM s"), 2);
     cw_close(&w);
     cx_fini(&x);
@@ -106,15 +110,18 @@ Test(coordinator, asks_a_worker_that_it_does_not_know)
     cw w;
     open_fresh(&x);
     cw_open(&w, &x, CW_HONEST);
-    cx_run(&x, 50);
+    CX_AWAIT(&x, w.n_welcomes == 1);
     cx_close(&x);
     cr_assert_eq(cx_open(&x), SKY_OK);
     sky_buf b = {0};
     sky_msg m = {.type = SKY_MSG_HEARTBEAT, .heartbeat = {.session = w.session}};
     cr_assert_eq(sky_msg_encode(&m, &b), SKY_OK);
-    sky_link_send(w.link, b.data, b.len);
-    cx_run(&x, 300);
-    cr_assert_eq(w.n_whos, 1);
+    for (int i = 0; i < 50 && w.n_whos == 0; i++) { /* a heart goes on beating */
+        sky_link_send(w.link, b.data, b.len);
+        cx_run(&x, 100);
+    }
+    cr_assert_gt(w.n_whos, 0);
+    cr_assert_eq(w.n_welcomes, 1);
     sky_buf_free(&b);
     cw_close(&w);
     cx_fini(&x);
@@ -136,7 +143,7 @@ Test(coordinator, goes_on_with_a_sweep_whose_limits_changed)
                  SKY_OK, "%s", e.text);
     cr_assert_eq(how, SKY_SUBMITTED_RESUMED);
     cw_open(&w, &x, CW_HONEST);
-    cr_assert(cx_until_state(&x, SKY_SWEEP_DONE));
+    CX_AWAIT(&x, cx_has_state(&x, SKY_SWEEP_DONE));
     /* Complete: the same file again changes nothing, more repeats go on. */
     cr_assert_eq(cx_submit(&x, cx_plan("s", 100, "limits: {attempts: 7}\npriority: 3\n", "1"),
                            &again, &how, &e),
@@ -147,8 +154,8 @@ Test(coordinator, goes_on_with_a_sweep_whose_limits_changed)
     cr_assert_eq(cx_submit(&x, cx_plan("s", 100, "repeats: 3\n", "1"), &again, &how, &e), SKY_OK,
                  "%s", e.text);
     cr_assert_eq(status_of(&x, "s", &arena).state, SKY_SWEEP_RUNNING);
-    cr_assert(cx_until_state(&x, SKY_SWEEP_RUNNING));
-    cr_assert(cx_until_state(&x, SKY_SWEEP_DONE));
+    CX_AWAIT(&x, cx_has_state(&x, SKY_SWEEP_RUNNING));
+    CX_AWAIT(&x, cx_has_state(&x, SKY_SWEEP_DONE));
     cr_assert_eq(cx_count(&x, "SELECT count(*) FROM s"), 300);
     cr_assert_eq(w.rows, 300);
     sky_arena_free(&arena);
@@ -187,7 +194,7 @@ Test(coordinator, leaves_other_sweeps_alone_if_told)
     cr_assert_eq(cx_open(&x), SKY_OK);
     cw_open(&w, &x, CW_HONEST);
     submit(&x, "b", 50, "");
-    cr_assert(cx_until_state(&x, SKY_SWEEP_DONE));
+    CX_AWAIT(&x, cx_has_state(&x, SKY_SWEEP_DONE));
     cx_run(&x, 100);
     cr_assert_eq(cx_count(&x, "SELECT count(*) FROM a"), 0);
     cr_assert_eq(cx_count(&x, "SELECT count(*) FROM b"), 50);
@@ -208,7 +215,7 @@ Test(coordinator, counts_a_nan_as_a_failure)
     open_fresh(&x);
     cw_open(&w, &x, CW_NAN);
     submit(&x, "s", 1000, "");
-    cr_assert(cx_until_state(&x, SKY_SWEEP_DONE));
+    CX_AWAIT(&x, cx_has_state(&x, SKY_SWEEP_DONE));
     cr_assert_eq(cx_count(&x, "SELECT count(*) FROM s"), 900);
     cr_assert_eq(cx_count(&x, "SELECT sum(y) FROM s"), 1000 * 1001 - 2 * 10 * 5050);
     sky_arena arena = {0};
@@ -226,15 +233,14 @@ static void check_rejected(cw_manner manner)
     open_fresh(&x);
     cw_open(&bad, &x, manner);
     submit(&x, "s", 100, "");
-    cx_run(&x, 300);
-    cr_assert_eq(cx_count(&x, "SELECT count(*) FROM s"), 0);
     sky_arena arena = {0};
-    sky_sweep_status s = status_of(&x, "s", &arena);
-    cr_assert_eq(s.failed, 0, "the trials are not to blame");
-    cr_assert(strstr(s.reason, "wrong"), "%s", s.reason);
+    CX_AWAIT(&x, strstr(status_of(&x, "s", &arena).reason, "wrong"));
+    cx_run(&x, 100);
+    cr_assert_eq(cx_count(&x, "SELECT count(*) FROM s"), 0);
+    cr_assert_eq(status_of(&x, "s", &arena).failed, 0, "the trials are not to blame");
     cr_assert_leq(bad.n_leases, 4);
     cw_open(&good, &x, CW_HONEST);
-    cr_assert(cx_until_state(&x, SKY_SWEEP_DONE));
+    CX_AWAIT(&x, cx_has_state(&x, SKY_SWEEP_DONE));
     cr_assert_eq(cx_count(&x, "SELECT count(*) FROM s"), 100);
     sky_arena_free(&arena);
     cw_close(&bad);
@@ -261,22 +267,21 @@ Test(coordinator, notices_a_job_that_is_not_deterministic)
 {
     cx x;
     cw late, other;
+    sky_arena arena = {0};
     open_fresh(&x);
     cw_open(&late, &x, CW_HONEST);
     late.hold = true;
-    submit(&x, "s", 2, "");
-    cx_run(&x, 1500); /* it is silent, and lost */
+    submit(&x, "s", 1000000, "");
+    CX_AWAIT(&x, info_of(&x, &arena).n_lost == 1); /* it is silent */
+    cr_assert_eq(late.n_kept, late.rows, "its leases hold a point each");
     cw_open(&other, &x, CW_OTHER);
-    cx_run(&x, 50);
-    submit(&x, "longer", 1000000, ""); /* so that the first one's plan stays in use */
+    CX_AWAIT(&x, info_of(&x, &arena).committed >= 1000);
     late.hold = false;
+    const size_t copies = late.n_kept;
     cw_send_kept(&late);
-    cx_run(&x, 300);
-    sky_arena arena = {0};
-    sky_coordinator_info info;
-    cr_assert_eq(sky_coordinator_status(x.c, "", &arena, &info, NULL), SKY_OK);
-    cr_assert_eq(cx_count(&x, "SELECT count(*) FROM s"), 2);
-    cr_assert_eq(late.n_kept, 0, "copies are acknowledged");
+    CX_AWAIT(&x, late.n_acks == copies);
+    cr_assert_eq(info_of(&x, &arena).differing, copies);
+    cr_assert_eq(info_of(&x, &arena).duplicates, copies);
     sky_arena_free(&arena);
     cw_close(&late);
     cw_close(&other);
@@ -290,7 +295,7 @@ Test(coordinator, keeps_the_last_words_of_a_failed_trial)
     open_fresh(&x);
     cw_open(&w, &x, CW_FAIL);
     submit(&x, "s", 5, "limits: {attempts: 2}\n");
-    cr_assert(cx_until_state(&x, SKY_SWEEP_DONE));
+    CX_AWAIT(&x, cx_has_state(&x, SKY_SWEEP_DONE));
     cr_assert_eq(cx_count(&x, "SELECT count(*) FROM sky_failures"), 5);
     sky_arena arena = {0};
     cr_assert_eq(status_of(&x, "s", &arena).failed, 5);
@@ -300,8 +305,8 @@ Test(coordinator, keeps_the_last_words_of_a_failed_trial)
     sky_error e = {0};
     cr_assert_eq(sky_coordinator_retry(x.c, "s", -1, &n, &e), SKY_OK, "%s", e.text);
     cr_assert_eq(n, 5);
-    cr_assert(cx_until_state(&x, SKY_SWEEP_RUNNING));
-    cr_assert(cx_until_state(&x, SKY_SWEEP_DONE));
+    CX_AWAIT(&x, cx_has_state(&x, SKY_SWEEP_RUNNING));
+    CX_AWAIT(&x, cx_has_state(&x, SKY_SWEEP_DONE));
     cr_assert_eq(cx_count(&x, "SELECT count(*) FROM s"), 5);
     cr_assert_eq(status_of(&x, "s", &arena).failed, 0);
     sky_arena_free(&arena);
@@ -331,7 +336,7 @@ Test(coordinator, survives_nonsense)
     sky_link_send(w.link, b.data, b.len);
     sky_buf_free(&b);
     submit(&x, "s", 10, "");
-    cr_assert(cx_until_state(&x, SKY_SWEEP_DONE));
+    CX_AWAIT(&x, cx_has_state(&x, SKY_SWEEP_DONE));
     sky_arena arena = {0};
     sky_coordinator_info info;
     cr_assert_eq(sky_coordinator_status(x.c, NULL, &arena, &info, NULL), SKY_OK);
@@ -349,11 +354,6 @@ static int refuse_commit(void *arg)
     return 1;
 }
 
-static bool has_error(void *arg)
-{
-    return ((cx *)arg)->n_errors > 0;
-}
-
 Test(coordinator, acknowledges_nothing_that_the_store_did_not_take)
 {
     cx x;
@@ -362,7 +362,7 @@ Test(coordinator, acknowledges_nothing_that_the_store_did_not_take)
     submit(&x, "s", 100, "");
     sqlite3_commit_hook(sky_store_sqlite(x.store), refuse_commit, NULL);
     cw_open(&w, &x, CW_HONEST);
-    cr_assert(cx_until(&x, has_error, &x));
+    CX_AWAIT(&x, x.n_errors > 0);
     cx_run(&x, 200);
     cr_assert_eq(x.n_errors, 1, "once");
     cr_assert(strlen(x.error.text) > 10);
@@ -377,9 +377,9 @@ Test(coordinator, acknowledges_nothing_that_the_store_did_not_take)
     /* And on the next start nothing is missing. */
     x.n_errors = 0;
     cr_assert_eq(cx_open(&x), SKY_OK);
-    cw_hello(&w);
+    cw_join_again(&w);
     cw_send_kept(&w);
-    cr_assert(cx_until_state(&x, SKY_SWEEP_DONE));
+    CX_AWAIT(&x, cx_has_state(&x, SKY_SWEEP_DONE));
     cr_assert_eq(cx_count(&x, "SELECT count(*) FROM s"), 100);
     cw_close(&w);
     cx_fini(&x);
@@ -395,7 +395,7 @@ Test(coordinator, pauses_resumes_and_cancels)
     sky_error e = {0};
     submit(&x, "s", 100, "");
     cr_assert_eq(sky_coordinator_pause(x.c, "s", NULL, &e), SKY_OK);
-    cr_assert(cx_until_state(&x, SKY_SWEEP_PAUSED));
+    CX_AWAIT(&x, cx_has_state(&x, SKY_SWEEP_PAUSED));
     cw_open(&w, &x, CW_SILENT);
     cx_run(&x, 100);
     cr_assert_eq(w.n_leases, 0);
@@ -403,25 +403,22 @@ Test(coordinator, pauses_resumes_and_cancels)
     cr_assert_eq(cx_open(&x), SKY_OK);
     sky_arena arena = {0};
     cr_assert_eq(status_of(&x, "s", &arena).state, SKY_SWEEP_PAUSED, "also after a restart");
-    cw_hello(&w);
+    cw_join_again(&w);
     cr_assert_eq(sky_coordinator_resume(x.c, "s", &e), SKY_OK, "%s", e.text);
-    cx_run(&x, 100);
-    cr_assert_gt(w.n_leases, 0);
+    CX_AWAIT(&x, w.n_leases > 0);
     cr_assert_eq(sky_coordinator_cancel(x.c, "s", &e), SKY_OK);
-    cx_run(&x, 100);
-    cr_assert_eq(w.n_revoked, w.n_leases);
+    CX_AWAIT(&x, w.n_revoked == w.n_leases);
     cr_assert_eq(sky_coordinator_pause(x.c, "s", "", &e), SKY_EINVAL);
     cr_assert_eq(sky_coordinator_retry(x.c, "s", -1, NULL, &e), SKY_EINVAL);
     cr_assert_eq(sky_coordinator_pause(x.c, "ss", "", &e), SKY_ENOTFOUND);
     const size_t leases = w.n_leases;
     cr_assert_eq(sky_coordinator_resume(x.c, "s", &e), SKY_OK, "%s", e.text);
-    cx_run(&x, 100);
-    cr_assert_gt(w.n_leases, leases, "a cancelled sweep goes on");
+    CX_AWAIT(&x, w.n_leases > leases); /* a cancelled sweep goes on */
     cr_assert_eq(sky_coordinator_cancel(x.c, "s", &e), SKY_OK);
     cx_run(&x, 100);
     w.manner = CW_HONEST;
     submit(&x, "s", 100, "");
-    cr_assert(cx_until_state(&x, SKY_SWEEP_DONE), "whoever submits it again wants it");
+    CX_AWAIT(&x, cx_has_state(&x, SKY_SWEEP_DONE)); /* whoever submits it again wants it */
     cr_assert_eq(sky_coordinator_cancel(x.c, "s", &e), SKY_EINVAL, "it is complete");
     sky_arena_free(&arena);
     cw_close(&w);
@@ -501,18 +498,16 @@ Test(coordinator, tells_what_its_workers_do)
     open_fresh(&x);
     cw_open(&w, &x, CW_SILENT);
     submit(&x, "s", 100, "");
-    cx_run(&x, 100);
     sky_arena arena = {0};
-    sky_coordinator_info info;
-    cr_assert_eq(sky_coordinator_status(x.c, "", &arena, &info, NULL), SKY_OK);
+    CX_AWAIT(&x, info_of(&x, &arena).sweeps[0].leased == 2);
+    sky_coordinator_info info = info_of(&x, &arena);
     cr_assert_eq(info.n_workers, 1);
     cr_assert_eq(info.workers[0].leases, 2);
     cr_assert_str_eq(info.workers[0].host, "test");
     cr_assert_eq(info.sweeps[0].leased, 2);
     cr_assert_eq(info.sweeps[0].workers, 1);
-    cx_run(&x, 1500);
-    cr_assert_eq(sky_coordinator_status(x.c, "", &arena, &info, NULL), SKY_OK);
-    cr_assert_eq(info.n_lost, 1);
+    CX_AWAIT(&x, info_of(&x, &arena).n_lost == 1);
+    info = info_of(&x, &arena);
     cr_assert(info.workers[0].lost);
     cr_assert_eq(info.sweeps[0].leased, 0);
     cr_assert(strstr(info.sweeps[0].reason, "no worker"), "%s", info.sweeps[0].reason);
@@ -524,33 +519,16 @@ Test(coordinator, tells_what_its_workers_do)
     cx_fini(&x);
 }
 
-static bool knows_a_worker(void *arg)
-{
-    cx *x = arg;
-    sky_arena arena = {0};
-    sky_coordinator_info info;
-    const bool knows =
-        sky_coordinator_status(x->c, "", &arena, &info, NULL) == SKY_OK && info.n_workers == 1;
-    sky_arena_free(&arena);
-    return knows;
-}
-
-static bool is_stopped(void *arg)
-{
-    const cw *w = arg;
-    return w->n_stops == 1;
-}
-
 Test(coordinator, stops_its_workers)
 {
     cx x;
     cw w;
     open_fresh(&x);
     cw_open(&w, &x, CW_SILENT);
-    cr_assert(cx_until(&x, knows_a_worker, &x));
+    CX_AWAIT(&x, w.n_welcomes == 1);
     cr_assert_eq(sky_coordinator_close(x.c, true, NULL), SKY_OK);
     x.c = NULL;
-    cr_assert(cx_until(&x, is_stopped, &w));
+    CX_AWAIT(&x, w.n_stops == 1);
     sky_store_close(x.store);
     cw_close(&w);
     cx_fini(&x);
