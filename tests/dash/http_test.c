@@ -19,10 +19,11 @@ typedef struct world {
     uint16_t port;
     uint64_t streams[64];
     size_t n_streams, n_gone;
-    size_t body_bytes; /* of an answer to /body */
-    size_t push_bytes; /* to each stream at each tick */
-    size_t held_most;  /* bytes that waited at most */
-    uint64_t late;     /* a request that is answered later, or never */
+    size_t body_bytes;      /* of an answer to /body */
+    size_t push_bytes;      /* to each stream at each tick */
+    sky_http_counts counts; /* before it closed */
+    size_t held_most;       /* bytes that waited at most */
+    uint64_t late;          /* a request that is answered later, or never */
     atomic_bool stop;
     int (*client)(struct world *w);
     int result;
@@ -63,8 +64,8 @@ static void on_tick(uv_timer_t *timer)
     world *w = timer->data;
     for (size_t i = w->n_streams; i-- > 0;)
         sky_http_stream_send(w->http, w->streams[i], bytes, w->push_bytes);
-    const size_t held = sky_http_count(w->http).held_bytes;
-    w->held_most = held > w->held_most ? held : w->held_most;
+    w->counts = sky_http_count(w->http);
+    w->held_most = w->counts.held_bytes > w->held_most ? w->counts.held_bytes : w->held_most;
     if (atomic_load(&w->stop)) {
         sky_http_close(w->http);
         w->http = NULL;
@@ -85,7 +86,6 @@ static sky_http_counts serve(world *w, const sky_http_options *more)
 {
     pthread_t thread;
     sky_error e = {0};
-    sky_http_counts last = {0};
     sky_http_options o = *more;
     uv_loop_init(&w->loop);
     o.loop = &w->loop;
@@ -99,14 +99,11 @@ static sky_http_counts serve(world *w, const sky_http_options *more)
     w->tick.data = w;
     uv_timer_start(&w->tick, on_tick, 1, 1);
     pthread_create(&thread, NULL, run_client, w);
-    while (uv_run(&w->loop, UV_RUN_ONCE)) {
-        if (w->http)
-            last = sky_http_count(w->http);
-    }
+    uv_run(&w->loop, UV_RUN_DEFAULT);
     pthread_join(thread, NULL);
     cr_assert(uv_loop_close(&w->loop) == 0, "no handle is left");
     cr_assert(w->result == 0, "the client failed in line %d", w->result);
-    return last;
+    return w->counts;
 }
 
 #define EXPECT(condition)                                                                          \
