@@ -115,21 +115,20 @@ static sky_err validate(const sky_value *p, sky_error *e)
 
 static uint64_t bytes_needed(const sky_value *p)
 {
-    enum { BASE = 64 << 20, CALIBRATION = 400 << 20 };
     const he_settings s = settings_of(p);
     const sky_he_conv_shape shape = shape_of(p);
     const uint64_t weights = 16 * (uint64_t)sky_he_conv_weights(&shape);
-    if (s.evaluation == HE_COUNT)
-        return BASE + weights;
     sky_he_layer_options whole = s.layer;
     whole.group = SKY_HE_GROUP_NONE;
     sky_he_layer l = {0};
     uint64_t layer = s.layer.memory_bytes_max; /* a layer that does not fit says so when it runs */
-    if (sky_he_layer_make(&l, &shape, &whole, false, NULL) == SKY_OK) {
+    if (s.evaluation != HE_REAL) {
+        layer = 0;
+    } else if (sky_he_layer_make(&l, &shape, &whole, false, NULL) == SKY_OK) {
         layer = sky_he_layer_memory_bytes(&l.counts, &s.params);
         sky_he_layer_free(&l);
     }
-    return BASE + CALIBRATION + weights + layer + s.cache_bytes;
+    return he_bytes_needed(&s, weights + layer);
 }
 
 /* --- one point --- */
@@ -179,17 +178,18 @@ static sky_err run(sky_job_ctx *ctx, const sky_value *p, sky_value *m, sky_error
     const sky_he_conv_shape shape = shape_of(p);
     const bool real = s.evaluation == HE_REAL;
     sky_he_layer l = {0};
-    he_times t;
+    he_times t = he_no_times;
     sky_err err = sky_he_layer_make(&l, &shape, &s.layer, real, e);
     if (err != SKY_OK)
         return err;
     put_layer(&s, &l, m);
     err = put_security(&s, m, e);
-    if (err == SKY_OK && s.evaluation != HE_COUNT) {
-        err = he_time_layer(&t, &s, &l, real, ctx->seed, e);
-        if (err == SKY_OK)
-            put_times(&t, m);
-    }
+    if (err == SKY_OK && real)
+        err = he_measure_layer(&t, &s, &l, ctx->seed, e);
+    if (err == SKY_OK && s.evaluation != HE_COUNT)
+        err = he_model_layer(&t, &s, &l, e);
+    if (err == SKY_OK && s.evaluation != HE_COUNT)
+        put_times(&t, m);
     sky_he_layer_free(&l);
     return err;
 }

@@ -240,8 +240,8 @@ typedef struct totals {
     int64_t layers, layers_run, layers_composed;
     uint64_t memory_bytes;
     double energy_kept, model_s, unpruned_s, real_s, model_of_real_s, model_worst, error_max;
-    uint8_t
-        *step; /* [slots] 0: no layer needs it, else the rescales before its first use, plus 1 */
+    /* [slots] 0: no layer rotates by it, else the rescales before its first use, plus 1 */
+    uint8_t *rotation;
 } totals;
 
 static void add_counts(sky_he_conv_counts *sum, const sky_he_conv_counts *c)
@@ -261,9 +261,9 @@ static sky_err add_steps(totals *t, const sky_he_conv_plan *plan, sky_error *e)
     uint8_t *after = malloc((size_t)plan->slots);
     const int32_t n = steps && after ? sky_he_conv_steps(plan, steps, after) : -1;
     for (int32_t k = 0; k < n; k++) {
-        uint8_t *step = &t->step[steps[k]];
-        if (*step == 0 || *step > after[k] + 1)
-            *step = (uint8_t)(after[k] + 1);
+        uint8_t *first = &t->rotation[steps[k]];
+        if (*first == 0 || *first > after[k] + 1)
+            *first = (uint8_t)(after[k] + 1);
     }
     free(steps);
     free(after);
@@ -293,43 +293,43 @@ static sky_err add_layer(totals *t, const he_settings *s, const sky_he_layer *l,
     return add_steps(t, l->plan, e);
 }
 
-/* The last layer that was made, and what it was made of: networks repeat themselves. */
-typedef struct memo {
-    bool has;
-    sky_he_conv_shape shape;
-    int32_t gap;
-    sky_he_layer layer;
-} memo;
+/* A layer of the network on its way through: made, run, modelled. */
+typedef struct step {
+    network_layer of;
+    sky_he_layer own; /* zeroed if the one before does for it: networks repeat themselves */
+    const sky_he_layer *layer;
+    he_times times;
+} step;
 
-static sky_err make_layer(memo *m, const sky_value *p, const network_layer *n, int32_t index,
-                          sky_error *e)
+/* Whether what `last` is made of does for the next layer, too. */
+static bool repeats(const sky_value *p, const step *last, const network_layer *n)
 {
-    sky_he_layer_options o = options_of(p, n, index);
-    const bool real = runs_for_real(p, n->name);
+    const sky_he_layer_options o = he_settings_of(p + P_SHARED).layer;
     const bool prunes = o.group != SKY_HE_GROUP_NONE && o.kept < 1;
-    if (m->has && !prunes && !real && m->gap == n->gap &&
-        memcmp(&m->shape, &n->shape, sizeof n->shape) == 0)
-        return SKY_OK;
-    if (m->has)
-        sky_he_layer_free(&m->layer);
-    m->has = false;
+    return last && !prunes && !runs_for_real(p, n->name) && last->of.gap == n->gap &&
+           memcmp(&last->of.shape, &n->shape, sizeof n->shape) == 0;
+}
+
+static sky_err make_layer(step *t, const sky_value *p, int32_t index, sky_error *e)
+{
+    const network_layer *n = &t->of;
+    sky_he_layer_options o = options_of(p, n, index);
     const bool free_choice = !n->dense && he_choice(packings, p[P_PACKING].s) == BEST;
     sky_err err = free_choice ? choose(&n->shape, &o, n->gap, e) : SKY_OK;
     if (err == SKY_OK && n->dense &&
         (o.group == SKY_HE_GROUP_POSITIONAL || o.group == SKY_HE_GROUP_BOTH))
         o.group = SKY_HE_GROUP_NONE; /* a classifier has no taps */
     if (err == SKY_OK)
-        err = sky_he_layer_make(&m->layer, &n->shape, &o, real, e);
-    m->has = err == SKY_OK;
-    m->shape = n->shape;
-    m->gap = n->gap;
+        err = sky_he_layer_make(&t->own, &n->shape, &o, runs_for_real(p, n->name), e);
+    t->layer = &t->own;
     return err;
 }
 
 /* A line of details. */
-static void print_layer(sky_buf *csv, const network_layer *n, const sky_he_layer *l,
-                        const he_times *x)
+static void print_layer(sky_buf *csv, const step *t)
 {
+    const network_layer *n = &t->of;
+    const sky_he_layer *l = t->layer;
     const sky_he_conv_counts *c = &l->counts;
     sky_buf_csv(csv, n->name);
     sky_buf_printf(csv,
@@ -340,7 +340,7 @@ static void print_layer(sky_buf *csv, const network_layer *n, const sky_he_layer
                    l->plan->composes, sky_he_rotations(&l->before), sky_he_rotations(c),
                    he_sum(c->rotations_hoisted), he_sum(c->products), c->ciphertexts_in,
                    c->ciphertexts_out, c->steps);
-    const double values[] = {x->model_s, x->real_s, x->error_max};
+    const double values[] = {t->times.model_s, t->times.real_s, t->times.error_max};
     for (int k = 0; k < 3; k++) {
         if (!isnan(values[k]))
             sky_buf_f64(csv, values[k]);
@@ -348,36 +348,58 @@ static void print_layer(sky_buf *csv, const network_layer *n, const sky_he_layer
     }
 }
 
-/* Does something with each layer; csv, if given, gets a line for each. */
-static sky_err walk(sky_job_ctx *ctx, const sky_value *p, totals *t, sky_buf *csv, sky_error *e)
+/* Makes the layer and, if it is to, runs it. last: the one before, or NULL. */
+static sky_err begin_step(step *t, const step *last, sky_job_ctx *ctx, const sky_value *p,
+                          int32_t index, sky_error *e)
+{
+    t->times = he_no_times;
+    if (repeats(p, last, &t->of)) {
+        t->layer = last->layer;
+        return SKY_OK;
+    }
+    const he_settings s = he_settings_of(p + P_SHARED);
+    sky_err err = make_layer(t, p, index, e);
+    if (err == SKY_OK && runs_for_real(p, t->of.name))
+        err = he_measure_layer(&t->times, &s, &t->own, ctx->seed, e);
+    if (err == SKY_OK)
+        sky_he_layer_drop_weights(&t->own);
+    return err;
+}
+
+/* csv, if given, gets a line. */
+static sky_err end_step(step *t, totals *sum, const he_settings *s, sky_buf *csv, sky_error *e)
+{
+    sky_err err = s->evaluation == HE_COUNT ? SKY_OK : he_model_layer(&t->times, s, t->layer, e);
+    if (err == SKY_OK)
+        err = add_layer(sum, s, t->layer, &t->times, e);
+    if (err == SKY_OK && csv)
+        print_layer(csv, t);
+    return err;
+}
+
+/* All layers are run before the first is modelled: what the model is calibrated by is measured between them. */
+static sky_err walk(step *steps, const sky_network *net, sky_job_ctx *ctx, const sky_value *p,
+                    totals *sum, sky_buf *csv, sky_error *e)
 {
     const he_settings s = he_settings_of(p + P_SHARED);
-    const sky_network *net;
-    sky_err err = sky_job_network(p[P_NETWORK].s, ctx->workdir, &net, e);
-    if (err == SKY_OK)
-        err = check_network(p, net, e);
-    memo m = {0};
+    sky_err err = SKY_OK;
+    int32_t n = 0;
     for (int32_t i = 0; err == SKY_OK && i < net->n_layers; i++) {
-        network_layer n;
-        if (!layer_of(net, i, &n))
+        step *t = &steps[n];
+        if (!layer_of(net, i, &t->of))
             continue;
-        if (ctx->stopping(ctx)) {
-            err = SKY_ECANCELLED;
-            break;
-        }
-        he_times x = he_no_times;
-        err = make_layer(&m, p, &n, i, e);
-        if (err == SKY_OK && s.evaluation != HE_COUNT)
-            err = he_time_layer(&x, &s, &m.layer, runs_for_real(p, n.name), ctx->seed, e);
-        if (err == SKY_OK)
-            err = add_layer(t, &s, &m.layer, &x, e);
+        if (ctx->stopping(ctx))
+            return SKY_ECANCELLED;
+        err = begin_step(t, n > 0 ? t - 1 : NULL, ctx, p, i, e);
         if (err != SKY_OK)
-            sky_fail_prefix(e, "layer '%s'", n.name);
-        else if (csv)
-            print_layer(csv, &n, &m.layer, &x);
+            sky_fail_prefix(e, "layer '%s'", t->of.name);
+        n++;
     }
-    if (m.has)
-        sky_he_layer_free(&m.layer);
+    for (int32_t k = 0; err == SKY_OK && k < n; k++) {
+        err = end_step(&steps[k], sum, &s, csv, e);
+        if (err != SKY_OK)
+            sky_fail_prefix(e, "layer '%s'", steps[k].of.name);
+    }
     return err;
 }
 
@@ -403,9 +425,9 @@ static sky_err put(const totals *t, const sky_value *p, sky_value *m, sky_error 
     if (err != SKY_OK)
         return err;
     sky_he_conv_counts keys = {0};
-    for (int32_t step = 0; step < s.layer.conv.slots; step++) {
-        if (t->step[step] > 0)
-            keys.steps_at[t->step[step] - 1]++;
+    for (int32_t r = 0; r < s.layer.conv.slots; r++) {
+        if (t->rotation[r] > 0)
+            keys.steps_at[t->rotation[r] - 1]++;
     }
     he_put_counts(&s, &t->counts, &t->before, &keys, t->memory_bytes, m + M_SHARED);
     m[M_SHARED + HE_M_ENERGY_KEPT] =
@@ -422,13 +444,22 @@ static sky_err put(const totals *t, const sky_value *p, sky_value *m, sky_error 
 static sky_err evaluate(sky_job_ctx *ctx, const sky_value *p, sky_value *m, sky_buf *lines,
                         sky_error *e)
 {
-    totals t = {.step = calloc((size_t)he_settings_of(p + P_SHARED).layer.conv.slots, 1)};
-    if (!t.step)
-        return sky_fail(e, SKY_ENOMEM, "he_network: out of memory");
-    sky_err err = walk(ctx, p, &t, lines, e);
+    const sky_network *net;
+    sky_err err = sky_job_network(p[P_NETWORK].s, ctx->workdir, &net, e);
+    if (err == SKY_OK)
+        err = check_network(p, net, e);
+    if (err != SKY_OK)
+        return err;
+    totals t = {.rotation = calloc((size_t)he_settings_of(p + P_SHARED).layer.conv.slots, 1)};
+    step *steps = calloc((size_t)net->n_layers, sizeof *steps);
+    err = t.rotation && steps ? walk(steps, net, ctx, p, &t, lines, e)
+                              : sky_fail(e, SKY_ENOMEM, "he_network: out of memory");
     if (err == SKY_OK && m)
         err = put(&t, p, m, e);
-    free(t.step);
+    for (int32_t k = 0; steps && k < net->n_layers; k++)
+        sky_he_layer_free(&steps[k].own);
+    free(steps);
+    free(t.rotation);
     return err;
 }
 
@@ -451,9 +482,9 @@ static sky_err details(sky_job_ctx *ctx, const sky_value *p, sky_buf *csv, sky_e
 
 static uint64_t bytes_needed(const sky_value *p)
 {
-    enum { BASE = 512 << 20 };
+    enum { LAYERS = 256 << 20 }; /* plans and weights */
     const he_settings s = he_settings_of(p + P_SHARED);
-    return BASE + (s.evaluation == HE_REAL ? s.layer.memory_bytes_max + s.cache_bytes : 0);
+    return he_bytes_needed(&s, LAYERS + (s.evaluation == HE_REAL ? s.layer.memory_bytes_max : 0));
 }
 
 const sky_job sky__job_he_network = {

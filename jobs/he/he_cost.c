@@ -7,9 +7,7 @@
 #include <string.h>
 
 enum {
-    PASSES = 7, /* over all operations, so that a slow tenth of a second meets each of them once */
     MEASURE_US = 20000, /* of each operation, all passes */
-    FAR_BYTES = 64 << 20,
     /* Layers whose factors have few weights each and all in the near caches, and many from far. */
     NEAR_EDGE = 16,
     NEAR_CHANNELS = 64,
@@ -42,11 +40,12 @@ struct bench {
     int32_t room_ct, room_pt, room_keys;
     int32_t ring_ct, ring_pt, ring_keys; /* how many of them are in use */
     int32_t next;
-    int32_t dot;            /* products of one dot */
-    operation before;       /* not timed: what leaves the near caches as a program does, or NULL */
-    double (*took)[PASSES]; /* [room_took] what was measured, in its order */
+    int32_t dot;      /* products of one dot */
+    operation before; /* not timed: what leaves the near caches as a program does, or NULL */
+    /* [room_took] what the last passes measured, in its order; pass p in column p mod the passes kept */
+    double (*took)[SKY_HE_COST_PASSES];
     int32_t n_took, room_took;
-    int pass;
+    uint32_t pass;
 };
 
 #define TRY(call)                                                                                  \
@@ -188,23 +187,23 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The median of what this and earlier passes measured here. */
+/* The median of what this and the passes before it measured here. */
 static sky_err median(bench *b, double took, double *out, sky_error *e)
 {
     if (b->n_took == b->room_took) {
         const int32_t room = b->room_took > 0 ? 2 * b->room_took : 64;
-        double(*row)[PASSES] = realloc(b->took, (size_t)room * sizeof *row);
+        double(*row)[SKY_HE_COST_PASSES] = realloc(b->took, (size_t)room * sizeof *row);
         if (!row)
             return sky_fail(e, SKY_ENOMEM, "he: out of memory");
         b->took = row;
         b->room_took = room;
     }
     double *row = b->took[b->n_took++];
-    row[b->pass] = took;
-    double sorted[PASSES];
-    const int n = b->pass + 1;
-    memcpy(sorted, row, (size_t)n * sizeof *row);
-    qsort(sorted, (size_t)n, sizeof *sorted, by_value);
+    row[b->pass % SKY_HE_COST_PASSES] = took;
+    double sorted[SKY_HE_COST_PASSES];
+    const uint32_t n = b->pass < SKY_HE_COST_PASSES ? b->pass + 1 : SKY_HE_COST_PASSES;
+    memcpy(sorted, row, n * sizeof *row);
+    qsort(sorted, n, sizeof *sorted, by_value);
     *out = sorted[n / 2];
     return SKY_OK;
 }
@@ -220,7 +219,7 @@ static sky_err measure(bench *b, operation op, int32_t ring, double *out, sky_er
     do {
         TRY(timed(b, op, &total_s, e));
         n++;
-    } while (total_s * 1e6 * PASSES < b->o.measure_us || n < ring);
+    } while (total_s * 1e6 * SKY_HE_COST_PASSES < b->o.measure_us || n < ring);
     return median(b, total_s / n, out, e);
 }
 
@@ -496,40 +495,81 @@ static sky_err measure_inputs(bench *b, sky_he_cost_model *m, sky_error *e)
     return measure_factors(b, m, e);
 }
 
-static sky_err open_levels(bench *b, int32_t n, const sky_he_ctx *ctx, const sky_he_cost_options *o,
-                           sky_error *e)
+struct sky_he_cost_bench {
+    bench level[SKY_HE_DEPTH_MAX + 1]; /* [k]: after k rescales */
+    int32_t n_levels;
+    uint32_t passes;
+    sky_he_cost_model model;
+};
+
+void sky_he_cost_bench_free(sky_he_cost_bench *b)
 {
-    for (int32_t k = 0; k < n; k++) {
-        b[k] =
-            (bench){.ctx = ctx, .o = *o, .level = sky_he_ctx_info(ctx).params.n_data - (uint32_t)k};
+    for (int32_t k = 0; b && k < b->n_levels; k++)
+        bench_free(&b->level[k]);
+    free(b);
+}
+
+sky_err sky_he_cost_bench_new(sky_he_cost_bench **out, const sky_he_ctx *ctx,
+                              const sky_he_cost_options *o, sky_error *e)
+{
+    assert(out && ctx && o && o->depth >= 0 && o->depth <= SKY_HE_DEPTH_MAX);
+    const uint32_t top = sky_he_ctx_info(ctx).params.n_data;
+    const uint64_t far_bytes = o->far_bytes > 0 ? o->far_bytes : SKY_HE_COST_FAR_BYTES;
+    sky_he_cost_bench *b = calloc(1, sizeof *b);
+    if (!b)
+        return sky_fail(e, SKY_ENOMEM, "he: out of memory");
+    b->model.hoisting = o->hoisting;
+    sky_err err = SKY_OK;
+    for (uint32_t k = 0; k <= (uint32_t)o->depth && k < top && err == SKY_OK; k++) {
+        bench *l = &b->level[b->n_levels++];
+        *l = (bench){.ctx = ctx, .o = *o, .level = top - k};
         if (o->measure_us == 0)
-            b[k].o.measure_us = MEASURE_US;
-        b[k].extended = k == 0 && o->hoisting == SKY_HE_HOISTING_DOUBLE;
-        const uint64_t far_bytes = o->far_bytes > 0 ? o->far_bytes : FAR_BYTES;
-        TRY(bench_open(&b[k], k == 0 ? far_bytes : 1, e));
+            l->o.measure_us = MEASURE_US;
+        l->extended = k == 0 && o->hoisting == SKY_HE_HOISTING_DOUBLE;
+        err = bench_open(l, k == 0 ? far_bytes : 1, e);
     }
+    if (err == SKY_OK)
+        *out = b;
+    else
+        sky_he_cost_bench_free(b);
+    return err;
+}
+
+sky_err sky_he_cost_bench_pass(sky_he_cost_bench *b, sky_error *e)
+{
+    assert(b);
+    for (int32_t k = 0; k < b->n_levels; k++) {
+        bench *l = &b->level[k];
+        l->pass = b->passes;
+        l->n_took = 0;
+        TRY(k == 0 ? measure_inputs(l, &b->model, e) : measure_level(l, &b->model.at[k], e));
+    }
+    b->passes++;
     return SKY_OK;
+}
+
+uint32_t sky_he_cost_bench_passes(const sky_he_cost_bench *b)
+{
+    return b->passes;
+}
+
+const sky_he_cost_model *sky_he_cost_bench_model(const sky_he_cost_bench *b)
+{
+    assert(b && b->passes > 0);
+    return &b->model;
 }
 
 sky_err sky_he_cost_calibrate(sky_he_cost_model *out, const sky_he_ctx *ctx,
                               const sky_he_cost_options *o, sky_error *e)
 {
-    assert(out && ctx && o && o->depth >= 0 && o->depth <= SKY_HE_DEPTH_MAX);
-    const int32_t top = (int32_t)sky_he_ctx_info(ctx).params.n_data;
-    const int32_t n = o->depth < top ? o->depth + 1 : top;
-    sky_he_cost_model m = {.hoisting = o->hoisting};
-    bench b[SKY_HE_DEPTH_MAX + 1] = {0};
-    sky_err err = open_levels(b, n, ctx, o, e);
-    for (int pass = 0; pass < PASSES && err == SKY_OK; pass++) {
-        for (int32_t k = 0; k < n && err == SKY_OK; k++) {
-            b[k].pass = pass;
-            b[k].n_took = 0;
-            err = k == 0 ? measure_inputs(&b[k], &m, e) : measure_level(&b[k], &m.at[k], e);
-        }
-    }
-    for (int32_t k = 0; k < n; k++)
-        bench_free(&b[k]);
+    sky_he_cost_bench *b;
+    sky_err err = sky_he_cost_bench_new(&b, ctx, o, e);
+    if (err != SKY_OK)
+        return err;
+    while (err == SKY_OK && b->passes < SKY_HE_COST_PASSES)
+        err = sky_he_cost_bench_pass(b, e);
     if (err == SKY_OK)
-        *out = m;
+        *out = b->model;
+    sky_he_cost_bench_free(b);
     return err;
 }

@@ -13,6 +13,8 @@
 enum {
     SKY_HE_COST_POINTS = 5,
     SKY_HE_COST_DOTS = 4, /* runs of 1, 2, 4 and 8 products */
+    SKY_HE_COST_PASSES = 7,
+    SKY_HE_COST_FAR_BYTES = 64 << 20, /* by default: beyond most caches */
 };
 _Static_assert(1 << (SKY_HE_COST_DOTS - 1) == SKY_HE_DOT_MAX, "runs up to the longest");
 
@@ -71,10 +73,23 @@ typedef struct sky_he_cost_options {
     sky_he_hoisting hoisting;
     int32_t depth;      /* rescales to measure after: 0 to SKY_HE_DEPTH_MAX */
     int32_t measure_us; /* processor time for each operation; 0: 20,000 */
-    uint64_t far_bytes; /* the largest working set; 0: 64 MiB, beyond most caches */
+    uint64_t far_bytes; /* the largest working set; 0: SKY_HE_COST_FAR_BYTES */
 } sky_he_cost_options;
 
-/* Measures single operations for a few seconds, in several passes over all of them: the medians. */
+/* Single operations ready to be measured, in passes over all of them, so that a slow tenth of a second meets each
+ * of them once. It keeps up to some hundred MB of operands; the context has to outlive it. */
+typedef struct sky_he_cost_bench sky_he_cost_bench;
+sky_err sky_he_cost_bench_new(sky_he_cost_bench **out, const sky_he_ctx *ctx,
+                              const sky_he_cost_options *o, sky_error *e);
+void sky_he_cost_bench_free(sky_he_cost_bench *b);
+
+/* Some tenths of a second. After an error it can only be freed. */
+sky_err sky_he_cost_bench_pass(sky_he_cost_bench *b, sky_error *e);
+uint32_t sky_he_cost_bench_passes(const sky_he_cost_bench *b);
+/* The medians of the last SKY_HE_COST_PASSES passes; at least one has to be made. Valid until the next pass. */
+const sky_he_cost_model *sky_he_cost_bench_model(const sky_he_cost_bench *b);
+
+/* Such passes one after another, a few seconds in all. */
 sky_err sky_he_cost_calibrate(sky_he_cost_model *out, const sky_he_ctx *ctx,
                               const sky_he_cost_options *o, sky_error *e);
 

@@ -55,10 +55,46 @@ void he_put_counts(const he_settings *s, const sky_he_conv_counts *sum,
     m[HE_M_MEMORY_BYTES] = sky_int((int64_t)memory_bytes);
 }
 
-static sky_err model(he_times *t, const he_settings *s, const sky_he_layer *l, sky_error *e)
+uint64_t he_bytes_needed(const he_settings *s, uint64_t layer_bytes)
 {
-    /* All depths, so that one calibration serves every layer of these parameters. */
-    const sky_he_cost_options o = {.hoisting = s->hoisting, .depth = SKY_HE_DEPTH_MAX};
+    enum { BASE = 64 << 20 };
+    if (s->evaluation == HE_COUNT)
+        return BASE + layer_bytes;
+    const uint64_t kept = s->evaluation == HE_REAL ? s->cache_bytes : 0;
+    return BASE + layer_bytes + kept + sky_he_calibration_bytes(&s->params);
+}
+
+/* All depths, so that one calibration serves every layer of these parameters. */
+static sky_he_cost_options cost_options(const he_settings *s)
+{
+    return (sky_he_cost_options){.hoisting = s->hoisting, .depth = SKY_HE_DEPTH_MAX};
+}
+
+sky_err he_measure_layer(he_times *t, const he_settings *s, const sky_he_layer *l,
+                         uint64_t image_seed, sky_error *e)
+{
+    const sky_he_conv_ckks_options o = {.hoisting = s->hoisting, .cache_bytes = s->cache_bytes};
+    const sky_he_cost_options cost = cost_options(s);
+    const sky_he_ctx *ctx;
+    sky_he_layer_run r = {0};
+    sky_err err = sky_he_shared_cost_watch(&s->params, &cost, e);
+    if (err == SKY_OK)
+        err = sky_he_shared_context(&ctx, &s->params, e);
+    if (err == SKY_OK)
+        err = sky_he_layer_run_real(&r, l, ctx, &o, image_seed, 1, e);
+    if (err == SKY_OK)
+        err = sky_he_shared_cost_watch(&s->params, &cost, e);
+    if (err != SKY_OK)
+        return err;
+    t->real_s = r.times.total_s;
+    t->encode_s = r.times.part_s[SKY_HE_PART_ENCODE];
+    t->error_max = r.error_max;
+    return SKY_OK;
+}
+
+sky_err he_model_layer(he_times *t, const he_settings *s, const sky_he_layer *l, sky_error *e)
+{
+    const sky_he_cost_options o = cost_options(s);
     const sky_he_cost_model *cost;
     sky_he_layer_times p;
     sky_err err = sky_he_shared_cost(&cost, &s->params, &o, e);
@@ -73,33 +109,4 @@ static sky_err model(he_times *t, const he_settings *s, const sky_he_layer *l, s
     t->unpruned_s = p.whole.total_s;
     t->rotation_share = t->model_s > 0 ? rotations_s / t->model_s : 0;
     return SKY_OK;
-}
-
-static sky_err measure(he_times *t, const he_settings *s, const sky_he_layer *l,
-                       uint64_t image_seed, sky_error *e)
-{
-    const sky_he_conv_ckks_options o = {.hoisting = s->hoisting, .cache_bytes = s->cache_bytes};
-    const sky_he_ctx *ctx;
-    sky_he_layer_run r = {0};
-    sky_err err = sky_he_shared_context(&ctx, &s->params, e);
-    if (err == SKY_OK)
-        err = sky_he_layer_run_real(&r, l, ctx, &o, image_seed, 1, e);
-    if (err != SKY_OK)
-        return err;
-    t->real_s = r.times.total_s;
-    t->encode_s = r.times.part_s[SKY_HE_PART_ENCODE];
-    t->error_max = r.error_max;
-    return SKY_OK;
-}
-
-sky_err he_time_layer(he_times *out, const he_settings *s, const sky_he_layer *l, bool real,
-                      uint64_t image_seed, sky_error *e)
-{
-    he_times t = he_no_times;
-    sky_err err = model(&t, s, l, e);
-    if (err == SKY_OK && real)
-        err = measure(&t, s, l, image_seed, e);
-    if (err == SKY_OK)
-        *out = t;
-    return err;
 }

@@ -127,15 +127,21 @@ void he_put_counts(const he_settings *s, const sky_he_conv_counts *sum,
                    const sky_he_conv_counts *before, const sky_he_conv_counts *keys,
                    uint64_t memory_bytes, sky_value *m);
 
+/* An upper bound of the memory that an evaluation takes beside layer_bytes: calibrating, and keeping factors. */
+uint64_t he_bytes_needed(const he_settings *s, uint64_t layer_bytes);
+
 /* Seconds; NaN: not evaluated. */
 typedef struct he_times {
     double model_s, unpruned_s, rotation_share, real_s, encode_s, error_max;
 } he_times;
 extern const he_times he_no_times;
 
-/* By the cost model, and encrypted if `real`. */
-sky_err he_time_layer(he_times *out, const he_settings *s, const sky_he_layer *l, bool real,
-                      uint64_t image_seed, sky_error *e);
+/* Encrypted: the last three. Before and after it the cost model's operations may be measured, so layers are measured
+ * first and modelled then. */
+sky_err he_measure_layer(he_times *t, const he_settings *s, const sky_he_layer *l,
+                         uint64_t image_seed, sky_error *e);
+/* By the cost model: the first three. */
+sky_err he_model_layer(he_times *t, const he_settings *s, const sky_he_layer *l, sky_error *e);
 
 int64_t he_sum(const int64_t *at); /* [SKY_HE_DEPTH_MAX + 1] */
 

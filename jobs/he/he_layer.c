@@ -15,11 +15,17 @@ static sky_err no_memory(sky_error *e)
 
 /* --- making --- */
 
+void sky_he_layer_drop_weights(sky_he_layer *l)
+{
+    free(l->weights);
+    l->weights = NULL;
+}
+
 void sky_he_layer_free(sky_he_layer *l)
 {
     sky_he_conv_plan_free(l->plan);
     sky_he_conv_plan_free(l->whole);
-    free(l->weights);
+    sky_he_layer_drop_weights(l);
     *l = (sky_he_layer){0};
 }
 
@@ -185,6 +191,22 @@ uint64_t sky_he_layer_memory_bytes(const sky_he_conv_counts *c, const sky_he_par
            (ciphertexts * 2 + SKY_HE_DOT_MAX + 2 * digits + 16) * wide * limb;
 }
 
+uint64_t sky_he_calibration_bytes(const sky_he_params *p)
+{
+    const uint64_t limb = sizeof(uint64_t) << p->log2_n;
+    const uint64_t special = or_default(p->n_special, 1);
+    const uint64_t alpha = or_default(p->digit_primes, (uint32_t)special);
+    uint64_t bytes = 3 * (uint64_t)SKY_HE_COST_FAR_BYTES; /* keys, ciphertexts, factors */
+    for (uint32_t k = 0; k <= SKY_HE_DEPTH_MAX && k < p->n_data; k++) {
+        const uint64_t level = p->n_data - k;
+        const uint64_t digits = (level + alpha - 1) / alpha;
+        /* One key at least; ciphertexts and factors of the longest run; digits, hoisted and on their way. */
+        bytes += key_bytes(p, (uint32_t)level);
+        bytes += (3 * SKY_HE_DOT_MAX + 8 + 2 * digits) * (level + special) * limb;
+    }
+    return bytes;
+}
+
 /* --- parameters --- */
 
 sky_err sky_he_layer_check_params(const sky_he_params *p, int32_t depth, sky_error *e)
@@ -215,7 +237,9 @@ static struct {
     sky_he_ctx *ctx;
     sky_he_cost_options cost_options;
     sky_he_cost_model cost;
-    bool has_cost;
+    bool has_cost;            /* of enough passes */
+    sky_he_cost_bench *bench; /* open from the first real run on */
+    double pass_end_s, pass_took_s;
 } shared; /* of this process: an executor evaluates one point at a time */
 
 static bool same_params(const sky_he_params *a, const sky_he_params *b)
@@ -232,12 +256,19 @@ static bool same_cost(const sky_he_cost_options *a, const sky_he_cost_options *b
            a->far_bytes == b->far_bytes;
 }
 
+static void forget_cost(void)
+{
+    sky_he_cost_bench_free(shared.bench);
+    shared.bench = NULL;
+    shared.has_cost = false;
+}
+
 sky_err sky_he_shared_context(const sky_he_ctx **out, const sky_he_params *p, sky_error *e)
 {
     if (!shared.ctx || !same_params(&shared.params, p)) {
+        forget_cost();
         sky_he_ctx_free(shared.ctx);
         shared.ctx = NULL;
-        shared.has_cost = false;
         sky_err err = sky_he_ctx_new(&shared.ctx, p, e);
         if (err != SKY_OK)
             return err;
@@ -247,19 +278,67 @@ sky_err sky_he_shared_context(const sky_he_ctx **out, const sky_he_params *p, sk
     return SKY_OK;
 }
 
-sky_err sky_he_shared_cost(const sky_he_cost_model **out, const sky_he_params *p,
-                           const sky_he_cost_options *o, sky_error *e)
+static sky_err use_cost(const sky_he_params *p, const sky_he_cost_options *o, sky_error *e)
 {
     const sky_he_ctx *ctx;
     sky_err err = sky_he_shared_context(&ctx, p, e);
-    if (err == SKY_OK && !(shared.has_cost && same_cost(&shared.cost_options, o))) {
-        shared.has_cost = false;
-        err = sky_he_cost_calibrate(&shared.cost, ctx, o, e);
-        shared.has_cost = err == SKY_OK;
+    if (err == SKY_OK && !same_cost(&shared.cost_options, o)) {
+        forget_cost();
         shared.cost_options = *o;
+    }
+    return err;
+}
+
+static sky_err open_bench(sky_error *e)
+{
+    shared.has_cost = false;
+    return sky_he_cost_bench_new(&shared.bench, shared.ctx, &shared.cost_options, e);
+}
+
+static sky_err pass(sky_error *e)
+{
+    const double start = sky_he_cpu_seconds();
+    sky_err err = sky_he_cost_bench_pass(shared.bench, e);
+    if (err != SKY_OK) {
+        forget_cost();
+        return err;
+    }
+    shared.pass_end_s = sky_he_cpu_seconds();
+    shared.pass_took_s = shared.pass_end_s - start;
+    shared.has_cost = sky_he_cost_bench_passes(shared.bench) >= SKY_HE_COST_PASSES;
+    shared.cost = *sky_he_cost_bench_model(shared.bench);
+    return SKY_OK;
+}
+
+sky_err sky_he_shared_cost(const sky_he_cost_model **out, const sky_he_params *p,
+                           const sky_he_cost_options *o, sky_error *e)
+{
+    sky_err err = use_cost(p, o, e);
+    const bool watched = shared.bench != NULL;
+    if (err == SKY_OK && !watched && !shared.has_cost)
+        err = open_bench(e);
+    while (err == SKY_OK && !shared.has_cost)
+        err = pass(e);
+    if (!watched) {
+        sky_he_cost_bench_free(shared.bench);
+        shared.bench = NULL;
     }
     if (err == SKY_OK)
         *out = &shared.cost;
+    return err;
+}
+
+sky_err sky_he_shared_cost_watch(const sky_he_params *p, const sky_he_cost_options *o, sky_error *e)
+{
+    /* As many passes at once that those after the first run are still the minority. */
+    enum { AT_FIRST = (SKY_HE_COST_PASSES + 1) / 2, PAUSE = 4 /* in the time of a pass */ };
+    sky_err err = use_cost(p, o, e);
+    if (err == SKY_OK && !shared.bench)
+        err = open_bench(e);
+    while (err == SKY_OK && sky_he_cost_bench_passes(shared.bench) < AT_FIRST)
+        err = pass(e);
+    if (err == SKY_OK && sky_he_cpu_seconds() - shared.pass_end_s >= PAUSE * shared.pass_took_s)
+        err = pass(e);
     return err;
 }
 

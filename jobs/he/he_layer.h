@@ -22,7 +22,7 @@ typedef struct sky_he_layer_options {
 typedef struct sky_he_layer {
     sky_he_conv_plan *plan;    /* after pruning */
     sky_he_conv_plan *whole;   /* before it; NULL if nothing is pruned */
-    double *weights;           /* pruned ones zero; NULL if nobody needed them */
+    double *weights;           /* pruned ones zero; NULL if nobody needs them */
     sky_he_conv_counts before; /* the same packing with all weights */
     sky_he_conv_counts counts;
     int64_t weights_kept;
@@ -35,17 +35,26 @@ typedef struct sky_he_layer {
 sky_err sky_he_layer_make(sky_he_layer *out, const sky_he_conv_shape *shape,
                           const sky_he_layer_options *o, bool with_weights, sky_error *e);
 void sky_he_layer_free(sky_he_layer *l);
+/* Once nothing runs it any more. */
+void sky_he_layer_drop_weights(sky_he_layer *l);
 
 /* Bytes of Galois keys, each at the level of its first use: k rescales below n_data. */
 uint64_t sky_he_layer_key_bytes(const sky_he_conv_counts *c, const sky_he_params *p);
 /* Keys, ciphertexts and workspace of a run, without kept factors and weights. */
 uint64_t sky_he_layer_memory_bytes(const sky_he_conv_counts *c, const sky_he_params *p);
 
+/* An upper bound of what calibrating a cost model for all depths takes, with its context. */
+uint64_t sky_he_calibration_bytes(const sky_he_params *p);
+
 /* A context and a cost model of these parameters, made once and kept while the process lives and the
  * parameters stay the same. */
 sky_err sky_he_shared_context(const sky_he_ctx **out, const sky_he_params *p, sky_error *e);
 sky_err sky_he_shared_cost(const sky_he_cost_model **out, const sky_he_params *p,
                            const sky_he_cost_options *o, sky_error *e);
+/* To be called before each of some real runs and after the last, before the model is asked for: spreads the model's
+ * passes over them, so that both meet the same moods of the machine. A fifth of the time at most, once begun. */
+sky_err sky_he_shared_cost_watch(const sky_he_params *p, const sky_he_cost_options *o,
+                                 sky_error *e);
 
 /* The cost model's time of the layer, and of the unpruned one. cache_bytes as in sky_he_conv_ckks_options. */
 typedef struct sky_he_layer_times {

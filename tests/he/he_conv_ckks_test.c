@@ -226,6 +226,24 @@ Test(he_conv_ckks, calibration_has_every_operation)
     sky_he_ctx_free(ctx);
 }
 
+/* As many passes as one likes: the memory of a pass is used again. */
+Test(he_conv_ckks, passes_go_on)
+{
+    sky_he_ctx *ctx = context(10, 3);
+    sky_he_cost_bench *b;
+    sky_error e = {0};
+    const sky_he_cost_options o = {.measure_us = 500, .far_bytes = 1 << 20};
+    cr_assert_eq(sky_he_cost_bench_new(&b, ctx, &o, &e), SKY_OK, "%s", e.text);
+    for (uint32_t pass = 1; pass <= SKY_HE_COST_PASSES + 3; pass++) {
+        cr_assert_eq(sky_he_cost_bench_pass(b, &e), SKY_OK, "%s", e.text);
+        cr_assert_eq(sky_he_cost_bench_passes(b), pass);
+        const sky_he_cost_model *m = sky_he_cost_bench_model(b);
+        cr_assert(m->hoisted_s > 0 && m->at[0].full_s > 0 && m->copy_term_s > 0);
+    }
+    sky_he_cost_bench_free(b);
+    sky_he_ctx_free(ctx);
+}
+
 /* A model with a time for each operation that nothing else has, and no caches. */
 static sky_he_cost_model made_up(sky_he_hoisting hoisting)
 {

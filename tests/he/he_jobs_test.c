@@ -61,6 +61,29 @@ Test(he_jobs, a_real_layer)
     close_evaluation(&x);
 }
 
+/* Contexts and calibrations outlive a point, and are given up for the next parameters. */
+Test(he_jobs, real_and_modelled_layers_in_turn)
+{
+    static const char *const settings[] = {
+        "evaluate=real",
+        "evaluate=model",
+        "evaluate=real hoisting=none",
+        "evaluate=model primes=3",
+    };
+    for (size_t k = 0; k < sizeof settings / sizeof *settings; k++) {
+        evaluation x;
+        char text[128];
+        snprintf(text, sizeof text, "channels_in=2 channels_out=2 size=8 log_n=11 insecure=true %s",
+                 settings[k]);
+        cr_assert_eq(evaluate(&x, "he_conv", text), SKY_OK, "%s: %s", text, x.e.text);
+        cr_assert_gt(number(&x, "latency_model_s"), 0, "%s", text);
+        const bool real = strstr(text, "real") != NULL;
+        cr_assert_eq(metric(&x, "latency_s").absent, !real, "%s", text);
+        cr_assert(!real || number(&x, "latency_s") > 0, "%s", text);
+        close_evaluation(&x);
+    }
+}
+
 Test(he_jobs, resnet18_in_whole)
 {
     evaluation x;
