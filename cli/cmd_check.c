@@ -122,6 +122,19 @@ static void print_points(const check *c, sky_buf *out)
     cli_table_free(&t);
 }
 
+/* What the job says that a point takes at most, beside what the file reserves for it. */
+static void print_memory(const check *c, sky_buf *out)
+{
+    char needed[32], reserved[32];
+    const uint64_t bytes = sky_plan_resources(c->plan)->memory_bytes;
+    if (c->job.bytes_needed == 0)
+        return;
+    sky_buf_printf(out,
+                   "memory      up to %s a trial (%" PRIu64 "); resources.memory reserves %s\n",
+                   sky_format_bytes(c->job.bytes_needed, needed, sizeof needed), c->job.bytes_trial,
+                   bytes ? sky_format_bytes(bytes, reserved, sizeof reserved) : "none");
+}
+
 static void print_text(const check *c, sky_buf *out)
 {
     const sky_descriptor *d = sky_plan_job(c->plan);
@@ -145,6 +158,7 @@ static void print_text(const check *c, sky_buf *out)
     if (c->job.checked)
         sky_buf_printf(out, "validated   %" PRIu64 " points by the job, %" PRIu64 " refused\n",
                        c->job.checked, c->job.refused);
+    print_memory(c, out);
     print_points(c, out);
 }
 
@@ -160,9 +174,10 @@ static void print_json(const check *c, sky_buf *out)
     sky_buf_printf(out,
                    ",\"points\":%" PRIu64 ",\"kept\":%" PRIu64
                    ",\"kept_is_estimate\":%s,\"repeats\":%u,"
-                   "\"validated\":%" PRIu64 ",\"invalid\":%" PRIu64 ",\"first\":[",
+                   "\"validated\":%" PRIu64 ",\"invalid\":%" PRIu64 ",\"bytes_needed\":%" PRIu64
+                   ",\"first\":[",
                    sky_plan_points(c->plan), c->kept, c->estimated ? "true" : "false",
-                   sky_plan_repeats(c->plan), c->job.checked, c->job.refused);
+                   sky_plan_repeats(c->plan), c->job.checked, c->job.refused, c->job.bytes_needed);
     for (size_t i = 0; i < c->n_shown; i++) {
         sky_value values[SKY_PARAMS_MAX];
         sky_plan_decode(c->plan, c->shown[i], values);
@@ -203,6 +218,7 @@ static int run_check(const cli_args *a)
     else
         print_text(&c, &out);
     code = cli_print(&out);
+    cli_precheck_warn(c.plan, &c.job);
     if (c.job.refused)
         code = cli_precheck_tell(a, &c.job);
     else if (c.kept == 0 && !c.estimated)

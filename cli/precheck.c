@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "base/text.h"
 #include "cli/columns_of.h"
 #include "jobs/registry.h"
 
@@ -44,6 +45,13 @@ static void check_trial(checker *c, uint64_t trial)
     if (err == SKY_OK && c->job->check_inputs)
         err = c->job->check_inputs(&c->ctx, d, values, &e);
     sky_arena_reset(&c->scratch);
+    if (err == SKY_OK && c->job->bytes_needed && !d->open) {
+        const uint64_t bytes = c->job->bytes_needed(values);
+        if (bytes > c->out->bytes_needed) {
+            c->out->bytes_needed = bytes;
+            c->out->bytes_trial = trial;
+        }
+    }
     c->out->checked++;
     if (err == SKY_OK || c->out->refused++ > 0)
         return;
@@ -122,6 +130,19 @@ int cli_precheck_tell(const cli_args *a, const cli_precheck *c)
     return CLI_USAGE;
 }
 
+void cli_precheck_warn(const sky_plan *plan, const cli_precheck *c)
+{
+    char needed[32], limit[32];
+    const uint64_t most = sky_plan_limits(plan)->memory_bytes;
+    if (most == 0 || c->bytes_needed <= most)
+        return;
+    fprintf(stderr,
+            "skyline: warning: trial %" PRIu64 " may take %s of memory, and limits.memory ends an "
+            "executor at %s\n",
+            c->bytes_trial, sky_format_bytes(c->bytes_needed, needed, sizeof needed),
+            sky_format_bytes(most, limit, sizeof limit));
+}
+
 int cli_precheck_run(const cli_args *a, const sky_plan *plan)
 {
     cli_precheck c;
@@ -130,6 +151,7 @@ int cli_precheck_run(const cli_args *a, const sky_plan *plan)
         return CLI_OK;
     if (cli_precheck_plan(plan, &c, &e) != SKY_OK)
         return cli_fail(a, &e);
+    cli_precheck_warn(plan, &c);
     if (c.refused == 0)
         return CLI_OK;
     const int code = cli_precheck_tell(a, &c);

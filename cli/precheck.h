@@ -1,4 +1,4 @@
-/* What the job says of a sweep's points before any of them runs: validate() and check_inputs(). */
+/* What the job says of a sweep's points before any of them runs: validate(), check_inputs(), bytes_needed(). */
 #ifndef SKY_CLI_PRECHECK_H
 #define SKY_CLI_PRECHECK_H
 
@@ -16,13 +16,17 @@ typedef struct cli_precheck {
     uint64_t first;  /* the first trial refused */
     char place[512]; /* "file:line:column" of the value that the job names; "": none alone */
     char why[SKY_ERROR_TEXT_MAX];
+    /* The largest bound of a point's memory, and that point's trial; 0: the job knows none. */
+    uint64_t bytes_needed, bytes_trial;
 } cli_precheck;
 
 /* Asks the job; `where` leaves points out. The plan's job must be known here. */
 sky_err cli_precheck_plan(const sky_plan *plan, cli_precheck *out, sky_error *e);
 /* One line to standard error: what the job refuses. Returns CLI_USAGE. */
 int cli_precheck_tell(const cli_args *a, const cli_precheck *c);
-/* The two, for `run` and `submit`: CLI_OK, or the exit code after an error was told. */
+/* A warning where a point may take more memory than the sweep's limit, at which its executor would be ended. */
+void cli_precheck_warn(const sky_plan *plan, const cli_precheck *c);
+/* All of it, for `run` and `submit`: CLI_OK, or the exit code after an error was told. */
 int cli_precheck_run(const cli_args *a, const sky_plan *plan);
 
 #define CLI_OPT_UNCHECKED                                                                          \

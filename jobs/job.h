@@ -72,7 +72,9 @@ typedef struct sky_job {
     sky_err (*check_inputs)(sky_job_ctx *ctx, const sky_descriptor *d, const sky_value *params,
                             sky_error *e);
 
-    /* An upper bound of the memory that run() takes, for scheduling. Optional. */
+    /* An upper bound of the memory that run() takes, in bytes. Optional. Called on points that validate()
+     * accepts: `skyline check` shows the largest beside what the sweep reserves, and a sweep whose limit is
+     * below it gets a warning before it begins. */
     uint64_t (*bytes_needed)(const sky_value *params);
 
     /* Evaluates one point. params has d.n_params values in the order of d.params, each within its range;

@@ -56,6 +56,17 @@ run 1 check nothing.yaml && has "$err" 'rejects every point'
 noop_sweep big 10000000 'where: ["x % 2 = 0"]'
 run 0 check big.yaml --json && same "$(json "$out" 'd["kept_is_estimate"]')" True
 same "$(json "$out" '4.9e6 < d["kept"] < 5.1e6')" True
+cat >memory.yaml <<YAML
+name: memory
+job: he_conv
+space: {log_n: [13, 14], evaluate: model}
+limits: {memory: 256MiB}
+resources: {memory: 300MiB}
+YAML
+run 0 check memory.yaml && has "$out" '^memory +up to [0-9.]+ MiB a trial \(1\); .* reserves 300.0 MiB$'
+has "$err" '^skyline: warning: trial 1 may take [0-9.]+ MiB of memory, .* 256.0 MiB$'
+run 0 check memory.yaml --set limits.memory=1GiB --json && same "$err" ""
+[ "$(json "$out" 'd["bytes_needed"]')" -gt 268435456 ] || fail "no bytes_needed: $out"
 sed 's/^job: noop/job: nop/' small.yaml >bad.yaml
 run 2 check bad.yaml && has "$err" "^bad.yaml:2:[0-9]+: .*noop"
 sed 's/^objectives/objectivs/' small.yaml >bad.yaml
