@@ -184,6 +184,7 @@ static sky_err run(sky_job_ctx *ctx, const sky_value *p, sky_value *m, sky_error
         return err;
     put_layer(&s, &l, m);
     err = put_security(&s, m, e);
+    sky_he_shared_cost_begin();
     if (err == SKY_OK && real)
         err = he_measure_layer(&t, &s, &l, ctx->seed, e);
     if (err == SKY_OK && s.evaluation != HE_COUNT)

@@ -384,6 +384,7 @@ static sky_err walk(step *steps, const sky_network *net, sky_job_ctx *ctx, const
     const he_settings s = he_settings_of(p + P_SHARED);
     sky_err err = SKY_OK;
     int32_t n = 0;
+    sky_he_shared_cost_begin();
     for (int32_t i = 0; err == SKY_OK && i < net->n_layers; i++) {
         step *t = &steps[n];
         if (!layer_of(net, i, &t->of))

@@ -4,7 +4,6 @@
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum {
     MEASURE_US = 20000, /* of each operation, all passes */
@@ -42,10 +41,10 @@ struct bench {
     int32_t next;
     int32_t dot;      /* products of one dot */
     operation before; /* not timed: what leaves the near caches as a program does, or NULL */
-    /* [room_took] what the last passes measured, in its order; pass p in column p mod the passes kept */
-    double (*took)[SKY_HE_COST_PASSES];
+    /* [room_took] what the last passes measured, in its order; pass p in column p mod the columns */
+    double (*took)[SKY_HE_COST_PASSES_MAX];
     int32_t n_took, room_took;
-    uint32_t pass;
+    uint32_t pass, n_last; /* the number of this one; how many count, with it */
 };
 
 #define TRY(call)                                                                                  \
@@ -187,24 +186,29 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The median of what this and the passes before it measured here. */
-static sky_err median(bench *b, double took, double *out, sky_error *e)
+/* Notes what this pass measured; the mean of the middle three fifths of what the last passes measured here. A program
+ * meets the machine's slow and fast spells in turn, which a median would not add up, and no extreme is worth keeping. */
+static sky_err middle(bench *b, double took, double *out, sky_error *e)
 {
     if (b->n_took == b->room_took) {
         const int32_t room = b->room_took > 0 ? 2 * b->room_took : 64;
-        double(*row)[SKY_HE_COST_PASSES] = realloc(b->took, (size_t)room * sizeof *row);
+        double(*row)[SKY_HE_COST_PASSES_MAX] = realloc(b->took, (size_t)room * sizeof *row);
         if (!row)
             return sky_fail(e, SKY_ENOMEM, "he: out of memory");
         b->took = row;
         b->room_took = room;
     }
     double *row = b->took[b->n_took++];
-    row[b->pass % SKY_HE_COST_PASSES] = took;
-    double sorted[SKY_HE_COST_PASSES];
-    const uint32_t n = b->pass < SKY_HE_COST_PASSES ? b->pass + 1 : SKY_HE_COST_PASSES;
-    memcpy(sorted, row, n * sizeof *row);
-    qsort(sorted, n, sizeof *sorted, by_value);
-    *out = sorted[n / 2];
+    row[b->pass % SKY_HE_COST_PASSES_MAX] = took;
+    double sorted[SKY_HE_COST_PASSES_MAX];
+    for (uint32_t k = 0; k < b->n_last; k++)
+        sorted[k] = row[(b->pass - k) % SKY_HE_COST_PASSES_MAX];
+    qsort(sorted, b->n_last, sizeof *sorted, by_value);
+    const uint32_t cut = b->n_last / 5;
+    double sum = 0;
+    for (uint32_t k = cut; k < b->n_last - cut; k++)
+        sum += sorted[k];
+    *out = sum / (b->n_last - 2 * cut);
     return SKY_OK;
 }
 
@@ -220,7 +224,7 @@ static sky_err measure(bench *b, operation op, int32_t ring, double *out, sky_er
         TRY(timed(b, op, &total_s, e));
         n++;
     } while (total_s * 1e6 * SKY_HE_COST_PASSES < b->o.measure_us || n < ring);
-    return median(b, total_s / n, out, e);
+    return middle(b, total_s / n, out, e);
 }
 
 /* The same after products, where a program does it there. */
@@ -535,12 +539,13 @@ sky_err sky_he_cost_bench_new(sky_he_cost_bench **out, const sky_he_ctx *ctx,
     return err;
 }
 
-sky_err sky_he_cost_bench_pass(sky_he_cost_bench *b, sky_error *e)
+sky_err sky_he_cost_bench_pass(sky_he_cost_bench *b, uint32_t last, sky_error *e)
 {
-    assert(b);
+    assert(b && last > 0 && last <= SKY_HE_COST_PASSES_MAX);
     for (int32_t k = 0; k < b->n_levels; k++) {
         bench *l = &b->level[k];
         l->pass = b->passes;
+        l->n_last = last <= b->passes ? last : b->passes + 1;
         l->n_took = 0;
         TRY(k == 0 ? measure_inputs(l, &b->model, e) : measure_level(l, &b->model.at[k], e));
     }
@@ -567,7 +572,7 @@ sky_err sky_he_cost_calibrate(sky_he_cost_model *out, const sky_he_ctx *ctx,
     if (err != SKY_OK)
         return err;
     while (err == SKY_OK && b->passes < SKY_HE_COST_PASSES)
-        err = sky_he_cost_bench_pass(b, e);
+        err = sky_he_cost_bench_pass(b, SKY_HE_COST_PASSES, e);
     if (err == SKY_OK)
         *out = b->model;
     sky_he_cost_bench_free(b);

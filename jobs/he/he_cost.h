@@ -12,8 +12,9 @@
 
 enum {
     SKY_HE_COST_POINTS = 5,
-    SKY_HE_COST_DOTS = 4, /* runs of 1, 2, 4 and 8 products */
-    SKY_HE_COST_PASSES = 7,
+    SKY_HE_COST_DOTS = 4,             /* runs of 1, 2, 4 and 8 products */
+    SKY_HE_COST_PASSES = 7,           /* of a calibration */
+    SKY_HE_COST_PASSES_MAX = 63,      /* that can count */
     SKY_HE_COST_FAR_BYTES = 64 << 20, /* by default: beyond most caches */
 };
 _Static_assert(1 << (SKY_HE_COST_DOTS - 1) == SKY_HE_DOT_MAX, "runs up to the longest");
@@ -83,10 +84,11 @@ sky_err sky_he_cost_bench_new(sky_he_cost_bench **out, const sky_he_ctx *ctx,
                               const sky_he_cost_options *o, sky_error *e);
 void sky_he_cost_bench_free(sky_he_cost_bench *b);
 
-/* Some tenths of a second. After an error it can only be freed. */
-sky_err sky_he_cost_bench_pass(sky_he_cost_bench *b, sky_error *e);
+/* Some tenths of a second. The model is then of the `last` passes, this one and up to SKY_HE_COST_PASSES_MAX - 1
+ * before it: the mean of the middle three fifths of an operation's times. After an error it can only be freed. */
+sky_err sky_he_cost_bench_pass(sky_he_cost_bench *b, uint32_t last, sky_error *e);
 uint32_t sky_he_cost_bench_passes(const sky_he_cost_bench *b);
-/* The medians of the last SKY_HE_COST_PASSES passes; at least one has to be made. Valid until the next pass. */
+/* After one pass at least; valid until the next. */
 const sky_he_cost_model *sky_he_cost_bench_model(const sky_he_cost_bench *b);
 
 /* Such passes one after another, a few seconds in all. */

@@ -239,6 +239,7 @@ static struct {
     sky_he_cost_model cost;
     bool has_cost;            /* of enough passes */
     sky_he_cost_bench *bench; /* open from the first real run on */
+    uint32_t passes_before;   /* these runs */
     double pass_end_s, pass_took_s;
 } shared; /* of this process: an executor evaluates one point at a time */
 
@@ -260,6 +261,7 @@ static void forget_cost(void)
 {
     sky_he_cost_bench_free(shared.bench);
     shared.bench = NULL;
+    shared.passes_before = 0;
     shared.has_cost = false;
 }
 
@@ -298,7 +300,11 @@ static sky_err open_bench(sky_error *e)
 static sky_err pass(sky_error *e)
 {
     const double start = sky_he_cpu_seconds();
-    sky_err err = sky_he_cost_bench_pass(shared.bench, e);
+    const uint32_t now = sky_he_cost_bench_passes(shared.bench) - shared.passes_before + 1;
+    const uint32_t last = now < SKY_HE_COST_PASSES       ? SKY_HE_COST_PASSES
+                          : now < SKY_HE_COST_PASSES_MAX ? now
+                                                         : SKY_HE_COST_PASSES_MAX;
+    sky_err err = sky_he_cost_bench_pass(shared.bench, last, e);
     if (err != SKY_OK) {
         forget_cost();
         return err;
@@ -326,6 +332,11 @@ sky_err sky_he_shared_cost(const sky_he_cost_model **out, const sky_he_params *p
     if (err == SKY_OK)
         *out = &shared.cost;
     return err;
+}
+
+void sky_he_shared_cost_begin(void)
+{
+    shared.passes_before = shared.bench ? sky_he_cost_bench_passes(shared.bench) : 0;
 }
 
 sky_err sky_he_shared_cost_watch(const sky_he_params *p, const sky_he_cost_options *o, sky_error *e)

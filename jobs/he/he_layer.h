@@ -51,8 +51,10 @@ uint64_t sky_he_calibration_bytes(const sky_he_params *p);
 sky_err sky_he_shared_context(const sky_he_ctx **out, const sky_he_params *p, sky_error *e);
 sky_err sky_he_shared_cost(const sky_he_cost_model **out, const sky_he_params *p,
                            const sky_he_cost_options *o, sky_error *e);
-/* To be called before each of some real runs and after the last, before the model is asked for: spreads the model's
- * passes over them, so that both meet the same moods of the machine. A fifth of the time at most, once begun. */
+/* Spreads the model's passes over real runs, so that both meet the same moods of the machine: begin() before some of
+ * them, watch() before each and after the last, and then the model. It is of all passes since begin(), or of the last
+ * SKY_HE_COST_PASSES if these are fewer. A fifth of the time at most, after the first four. */
+void sky_he_shared_cost_begin(void);
 sky_err sky_he_shared_cost_watch(const sky_he_params *p, const sky_he_cost_options *o,
                                  sky_error *e);
 
