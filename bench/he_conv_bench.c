@@ -1,17 +1,16 @@
 /* How well the cost model of jobs/he/he_cost.h predicts encrypted layers.
  *
- * The model is calibrated on single operations only. A few layers are visited several times, each time by some runs,
- * with a calibration before, between and after; the median of a layer's runs is compared with the median of what the
- * calibrations predict: so both meet the same neighbours on a machine with other work, and a slow second of it weighs
- * little in both. Times are processor time of one thread.
+ * The model is calibrated on single operations only. Runs of a layer and passes of the calibration take turns, a pass
+ * first and last, and the middle means of both are compared: so both meet the same neighbours on a machine with other
+ * work, and a slow second of it weighs little in both. Times are processor time of one thread.
  *
  *     he_conv_bench [--log-n 13,14,15] [--primes 3] [--hoisting none,single,double] [--packing NAME,...]
- *                   [--encoded before,needed] [--rounds 3] [--visits 3] [--parts]
+ *                   [--encoded before,needed] [--rounds 2] [--passes 7] [--parts]
  *
  * A JSON object for each point, then one for each setting and one for all: how many are within 15 %, the worst error
- * and the geometric mean of predicted over measured. --parts adds where the time goes, predicted (by the last
- * calibration) and measured (there the least of each operation over a visit's runs), and the model: microseconds of
- * single operations, and [MiB since its last use, microseconds] of operands. */
+ * and the geometric mean of predicted over measured. --rounds is the number of runs between two passes. --parts adds
+ * where the time goes, predicted and measured (there the least of each operation over the runs), and the model of the
+ * last layer: microseconds of single operations, and [MiB since its last use, microseconds] of operands. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -47,15 +46,13 @@ static const layer_row rows[] = {
 enum {
     N_ROWS = sizeof rows / sizeof *rows,
     N_POINTS = 2 * N_ROWS,
-    TOGETHER = 4,
     ROUNDS_MAX = 99,
-    VISITS_MAX = 9
 };
 
 typedef struct options {
     const char *log_n, *hoisting, *encoded, *packing;
     uint32_t primes;
-    int rounds, visits;
+    int rounds, passes;
     bool parts;
 } options;
 
@@ -63,13 +60,17 @@ typedef struct point {
     const layer_row *row;
     sky_he_layer layer;
     uint64_t cache_bytes;
-    int64_t cached;
-    double run_s[VISITS_MAX * ROUNDS_MAX], predicted_s[VISITS_MAX + 1];
-    int n_runs, n_predicted;
-    double measured_s, model_s, error_max;
-    sky_he_conv_times floor;
-    sky_he_cost_prediction model; /* of the last calibration */
+    double measured_s;
+    sky_he_layer_run run;
+    sky_he_cost_prediction model;
 } point;
+
+/* What is measured between a layer's runs. */
+typedef struct turn {
+    sky_he_cost_bench *cost;
+    int rounds;
+    uint32_t passes; /* so far */
+} turn;
 
 /* What is said of many points. */
 typedef struct summary {
@@ -90,65 +91,29 @@ static bool has(const char *list, const char *word)
     return false;
 }
 
-static int by_value(const void *a, const void *b)
+static sky_err take_turn(void *user, int k, sky_error *e)
 {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
+    turn *t = user;
+    if (k % t->rounds != 0)
+        return SKY_OK;
+    return sky_he_cost_bench_pass(t->cost, ++t->passes, e);
 }
 
-static double median(double *x, int n)
+static sky_err measure(point *p, sky_he_cost_bench *cost, const sky_he_ctx *ctx,
+                       sky_he_hoisting hoisting, const options *o, sky_error *e)
 {
-    qsort(x, (size_t)n, sizeof *x, by_value);
-    return (x[(n - 1) / 2] + x[n / 2]) / 2;
-}
-
-static sky_err visit(point *p, const sky_he_ctx *ctx, sky_he_hoisting hoisting, int rounds,
-                     sky_error *e)
-{
-    const sky_he_conv_ckks_options o = {
+    const sky_he_conv_ckks_options ckks = {
         .hoisting = hoisting, .cache_bytes = p->cache_bytes, .floors = true};
-    sky_he_layer_run r = {.run_s = p->run_s + p->n_runs};
-    sky_err err = sky_he_layer_run_real(&r, &p->layer, ctx, &o, 1, rounds, e);
+    static double run_s[SKY_HE_COST_PASSES_MAX * ROUNDS_MAX];
+    const int runs = o->rounds * (o->passes - 1);
+    turn t = {.cost = cost, .rounds = o->rounds};
+    p->run = (sky_he_layer_run){.run_s = run_s, .between = take_turn, .user = &t};
+    sky_err err = sky_he_layer_run_real(&p->run, &p->layer, ctx, &ckks, 1, runs, e);
     if (err != SKY_OK)
         return err;
-    if (p->n_runs == 0 || r.floor.total_s < p->floor.total_s)
-        p->floor = r.floor;
-    p->n_runs += rounds;
-    p->cached = r.cached;
-    p->error_max = fmax(p->error_max, r.error_max);
-    return SKY_OK;
-}
-
-static sky_err calibrate(sky_he_cost_model *m, const sky_he_ctx *ctx, sky_he_hoisting hoisting,
-                         point *points, int n, sky_error *e)
-{
-    const sky_he_cost_options o = {.hoisting = hoisting, .depth = SKY_HE_DEPTH_MAX};
-    sky_err err = sky_he_cost_calibrate(m, ctx, &o, e);
-    for (int k = 0; k < n && err == SKY_OK; k++) {
-        point *p = &points[k];
-        err = sky_he_cost_predict(&p->model, m, p->layer.plan, p->cache_bytes, e);
-        p->predicted_s[p->n_predicted++] = p->model.total_s;
-    }
-    return err;
-}
-
-/* All visits to some points. */
-static sky_err measure(sky_he_cost_model *m, const sky_he_ctx *ctx, sky_he_hoisting hoisting,
-                       const options *o, point *points, int n, sky_error *e)
-{
-    sky_err err = calibrate(m, ctx, hoisting, points, n, e);
-    for (int v = 0; v < o->visits && err == SKY_OK; v++) {
-        for (int k = 0; k < n && err == SKY_OK; k++)
-            err = visit(&points[k], ctx, hoisting, o->rounds, e);
-        if (err == SKY_OK)
-            err = calibrate(m, ctx, hoisting, points, n, e);
-    }
-    for (int k = 0; k < n && err == SKY_OK; k++) {
-        point *p = &points[k];
-        p->measured_s = median(p->run_s, p->n_runs);
-        p->model_s = median(p->predicted_s, p->n_predicted);
-    }
-    return err;
+    p->measured_s = sky_he_middle_mean(run_s, (uint32_t)runs);
+    return sky_he_cost_predict(&p->model, sky_he_cost_bench_model(cost), p->layer.plan,
+                               p->cache_bytes, e);
 }
 
 /* The points that fit these parameters; others are left out. */
@@ -202,21 +167,21 @@ static void print_parts(const point *p)
 {
     for (int k = 0; k < SKY_HE_PARTS; k++)
         printf(", \"%s_s\": [%.4f, %.4f]", sky_he_part_names[k], p->model.part_s[k],
-               p->floor.part_s[k]);
+               p->run.floor.part_s[k]);
 }
 
 static void print_point(const point *p, const options *o, const char *setting)
 {
-    printf("{\"bench\": \"he_conv\", %s, \"layer\": \"%d to %d, %dx%d, kernel %d, stride %d\", "
-           "\"packing\": \"%s\", \"encoded_before\": %" PRId64 ", \"rotations\": %" PRId64
-           ", \"products\": %" PRId64
-           ", \"measured_s\": %.4f, \"least_s\": %.4f, \"model_s\": %.4f, "
-           "\"ratio\": %.3f, \"error_max\": %.1e",
-           setting, p->row->c_in, p->row->c_out, p->row->edge, p->row->edge, p->row->kernel,
-           p->row->stride, sky_he_packing_name(p->row->packing), p->cached,
-           sky_he_rotations(&p->layer.counts),
-           p->layer.counts.products[0] + p->layer.counts.products[1], p->measured_s, p->run_s[0],
-           p->model_s, p->model_s / p->measured_s, p->error_max);
+    printf(
+        "{\"bench\": \"he_conv\", %s, \"layer\": \"%d to %d, %dx%d, kernel %d, stride %d\", "
+        "\"packing\": \"%s\", \"encoded_before\": %" PRId64 ", \"rotations\": %" PRId64
+        ", \"products\": %" PRId64 ", \"measured_s\": %.4f, \"least_s\": %.4f, \"model_s\": %.4f, "
+        "\"ratio\": %.3f, \"error_max\": %.1e",
+        setting, p->row->c_in, p->row->c_out, p->row->edge, p->row->edge, p->row->kernel,
+        p->row->stride, sky_he_packing_name(p->row->packing), p->run.cached,
+        sky_he_rotations(&p->layer.counts),
+        p->layer.counts.products[0] + p->layer.counts.products[1], p->measured_s,
+        p->run.times.total_s, p->model.total_s, p->model.total_s / p->measured_s, p->run.error_max);
     if (o->parts)
         print_parts(p);
     printf("}\n");
@@ -257,26 +222,30 @@ static sky_err bench_setting(const options *o, uint32_t log_n, sky_he_hoisting h
     sky_err err = sky_he_shared_context(&ctx, &params, e);
     if (err != SKY_OK)
         return err;
+    const sky_he_cost_options cost_options = {.hoisting = hoisting, .depth = SKY_HE_DEPTH_MAX};
+    sky_he_cost_bench *cost;
+    err = sky_he_cost_bench_new(&cost, ctx, &cost_options, e);
+    if (err != SKY_OK)
+        return err;
     static point points[N_POINTS];
-    sky_he_cost_model model;
     char setting[96];
     snprintf(setting, sizeof setting, "\"log_n\": %u, \"primes\": %u, \"hoisting\": \"%s\"", log_n,
              o->primes, sky_he_hoisting_names[hoisting]);
     summary here = {0};
     const int n = make_points(points, o, log_n);
-    for (int k = 0; k < n && err == SKY_OK; k += TOGETHER) {
-        const int some = n - k < TOGETHER ? n - k : TOGETHER;
-        err = measure(&model, ctx, hoisting, o, points + k, some, e);
-        for (int i = k; i < k + some && err == SKY_OK; i++) {
-            print_point(&points[i], o, setting);
-            count_in(&here, points[i].model_s / points[i].measured_s);
-            count_in(all, points[i].model_s / points[i].measured_s);
-        }
+    for (int k = 0; k < n && err == SKY_OK; k++) {
+        err = measure(&points[k], cost, ctx, hoisting, o, e);
+        if (err != SKY_OK)
+            break;
+        print_point(&points[k], o, setting);
+        count_in(&here, points[k].model.total_s / points[k].measured_s);
+        count_in(all, points[k].model.total_s / points[k].measured_s);
     }
     if (err == SKY_OK && n > 0 && o->parts)
-        print_model(setting, &model);
+        print_model(setting, sky_he_cost_bench_model(cost));
     for (int k = 0; k < n; k++)
         sky_he_layer_free(&points[k].layer);
+    sky_he_cost_bench_free(cost);
     snprintf(setting, sizeof setting, "log_n %u, %u primes, hoisting %s", log_n, o->primes,
              sky_he_hoisting_names[hoisting]);
     if (err == SKY_OK)
@@ -288,7 +257,7 @@ static int usage(void)
 {
     fprintf(stderr, "usage: he_conv_bench [--log-n 13,14,15] [--primes 3] "
                     "[--hoisting none,single,double] [--packing NAME,...] "
-                    "[--encoded before,needed] [--rounds 3] [--visits 3] [--parts]\n");
+                    "[--encoded before,needed] [--rounds 2] [--passes 7] [--parts]\n");
     return 2;
 }
 
@@ -315,12 +284,13 @@ static bool parse(options *o, int argc, char **argv)
             o->primes = (uint32_t)atoi(value);
         else if (strcmp(argv[k - 1], "--rounds") == 0)
             o->rounds = atoi(value);
-        else if (strcmp(argv[k - 1], "--visits") == 0)
-            o->visits = atoi(value);
+        else if (strcmp(argv[k - 1], "--passes") == 0)
+            o->passes = atoi(value);
         else
             return false;
     }
-    return o->rounds >= 1 && o->rounds <= ROUNDS_MAX && o->visits >= 1 && o->visits <= VISITS_MAX;
+    return o->rounds >= 1 && o->rounds <= ROUNDS_MAX && o->passes >= 2 &&
+           o->passes <= SKY_HE_COST_PASSES_MAX;
 }
 
 int main(int argc, char **argv)
@@ -331,8 +301,8 @@ int main(int argc, char **argv)
                  .packing = "siso,input_rotation,output_rotation,add_first,hybrid,multiplexed,"
                             "toeplitz,halevi_shoup",
                  .primes = 3,
-                 .rounds = 3,
-                 .visits = 3};
+                 .rounds = 2,
+                 .passes = 7};
     if (!parse(&o, argc, argv))
         return usage();
     sky_error e = {0};

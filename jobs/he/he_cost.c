@@ -186,8 +186,18 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Notes what this pass measured; the mean of the middle three fifths of what the last passes measured here. A program
- * meets the machine's slow and fast spells in turn, which a median would not add up, and no extreme is worth keeping. */
+double sky_he_middle_mean(double *x, uint32_t n)
+{
+    assert(x && n > 0);
+    qsort(x, n, sizeof *x, by_value);
+    const uint32_t cut = n / 5;
+    double sum = 0;
+    for (uint32_t k = cut; k < n - cut; k++)
+        sum += x[k];
+    return sum / (n - 2 * cut);
+}
+
+/* Notes what this pass measured, and takes it together with what the last passes measured here. */
 static sky_err middle(bench *b, double took, double *out, sky_error *e)
 {
     if (b->n_took == b->room_took) {
@@ -200,15 +210,10 @@ static sky_err middle(bench *b, double took, double *out, sky_error *e)
     }
     double *row = b->took[b->n_took++];
     row[b->pass % SKY_HE_COST_PASSES_MAX] = took;
-    double sorted[SKY_HE_COST_PASSES_MAX];
+    double last[SKY_HE_COST_PASSES_MAX];
     for (uint32_t k = 0; k < b->n_last; k++)
-        sorted[k] = row[(b->pass - k) % SKY_HE_COST_PASSES_MAX];
-    qsort(sorted, b->n_last, sizeof *sorted, by_value);
-    const uint32_t cut = b->n_last / 5;
-    double sum = 0;
-    for (uint32_t k = cut; k < b->n_last - cut; k++)
-        sum += sorted[k];
-    *out = sum / (b->n_last - 2 * cut);
+        last[k] = row[(b->pass - k) % SKY_HE_COST_PASSES_MAX];
+    *out = sky_he_middle_mean(last, b->n_last);
     return SKY_OK;
 }
 

@@ -84,8 +84,12 @@ sky_err sky_he_cost_bench_new(sky_he_cost_bench **out, const sky_he_ctx *ctx,
                               const sky_he_cost_options *o, sky_error *e);
 void sky_he_cost_bench_free(sky_he_cost_bench *b);
 
+/* The mean of the middle three fifths of n > 0 times, which it sorts. A program meets a machine's slow and fast spells
+ * in turn, which a median would not add up, and no extreme is worth keeping. */
+double sky_he_middle_mean(double *x, uint32_t n);
+
 /* Some tenths of a second. The model is then of the `last` passes, this one and up to SKY_HE_COST_PASSES_MAX - 1
- * before it: the mean of the middle three fifths of an operation's times. After an error it can only be freed. */
+ * before it: the middle mean of an operation's times. After an error it can only be freed. */
 sky_err sky_he_cost_bench_pass(sky_he_cost_bench *b, uint32_t last, sky_error *e);
 uint32_t sky_he_cost_bench_passes(const sky_he_cost_bench *b);
 /* After one pass at least; valid until the next. */

@@ -426,11 +426,20 @@ sky_err sky_he_layer_run_real(sky_he_layer_run *out, const sky_he_layer *l, cons
     sky_err err = sky_he_conv_session_new(&s, ctx, l->plan, l->weights, o, e);
     if (err != SKY_OK)
         return err;
-    sky_he_layer_run r = {.run_s = out->run_s, .cached = sky_he_conv_session_cached(s)};
+    sky_he_layer_run r = {.run_s = out->run_s,
+                          .between = out->between,
+                          .user = out->user,
+                          .cached = sky_he_conv_session_cached(s)};
     image i = {0};
     err = image_make(&i, l, image_seed, e);
-    for (int k = 0; k < runs && err == SKY_OK; k++)
-        err = run_and_compare(&r, k, s, &i, e);
+    for (int k = 0; k < runs && err == SKY_OK; k++) {
+        if (r.between)
+            err = r.between(r.user, k, e);
+        if (err == SKY_OK)
+            err = run_and_compare(&r, k, s, &i, e);
+    }
+    if (err == SKY_OK && r.between)
+        err = r.between(r.user, runs, e);
     r.floor = sky_he_conv_session_floor(s);
     image_free(&i);
     sky_he_conv_session_free(s);

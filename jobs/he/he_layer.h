@@ -68,14 +68,17 @@ sky_err sky_he_layer_predict(sky_he_layer_times *out, const sky_he_layer *l,
 typedef struct sky_he_layer_run {
     sky_he_conv_times times; /* of the fastest run */
     double *run_s;           /* NULL, or room for the time of each run: the caller's */
+    /* NULL, or called before run k, and after the last with k = runs: an error ends the runs. */
+    sky_err (*between)(void *user, int k, sky_error *e);
+    void *user;
     sky_he_conv_times floor; /* with o->floors: sky_he_conv_session_floor() */
     int64_t cached;
     double error_max; /* over all outputs, against the plain convolution */
     double value_max; /* the largest output */
 } sky_he_layer_run;
 
-/* Encrypts a seeded image with values in [-1, 1], runs the layer `runs` times and compares. out->run_s is read,
- * and must be NULL or have room for `runs`. */
+/* Encrypts a seeded image with values in [-1, 1], runs the layer `runs` times and compares. The fields of
+ * *out that are the caller's, run_s, between and user, are read. */
 sky_err sky_he_layer_run_real(sky_he_layer_run *out, const sky_he_layer *l, const sky_he_ctx *ctx,
                               const sky_he_conv_ckks_options *o, uint64_t image_seed, int runs,
                               sky_error *e);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "jobs/he/he_conv_ckks.h"
-#include "jobs/he/he_cost.h"
+#include "jobs/he/he_layer.h"
 #include "tests/he/conv_case.h"
 
 static sky_he_ctx *context(uint32_t log2_n, uint32_t primes)
@@ -241,6 +241,51 @@ Test(he_conv_ckks, passes_go_on)
         cr_assert(m->hoisted_s > 0 && m->at[0].full_s > 0 && m->copy_term_s > 0);
     }
     sky_he_cost_bench_free(b);
+    sky_he_ctx_free(ctx);
+}
+
+Test(he_conv_ckks, middle_mean_leaves_out_a_fifth_on_either_side)
+{
+    double one[] = {3}, four[] = {9, 1, 2, 4}, six[] = {100, 3, 1, 2, 5, -50};
+    cr_assert_eq(sky_he_middle_mean(one, 1), 3);
+    cr_assert_eq(sky_he_middle_mean(four, 4), 4);
+    cr_assert_eq(sky_he_middle_mean(six, 6), 11. / 4);
+}
+
+typedef struct turns {
+    int seen, fails_at;
+} turns;
+
+static sky_err count_turn(void *user, int k, sky_error *e)
+{
+    turns *t = user;
+    cr_assert_eq(k, t->seen);
+    t->seen++;
+    return k == t->fails_at ? sky_fail(e, SKY_EIO, "turn %d", k) : SKY_OK;
+}
+
+/* Before each run and after the last; an error of it ends the runs and is theirs. */
+Test(he_conv_ckks, runs_take_turns_with_the_caller)
+{
+    sky_he_ctx *ctx = context(10, 3);
+    const sky_he_conv_shape shape = sky_he_conv_square(2, 2, 8, 3, 1, -1);
+    const sky_he_layer_options o = {
+        .conv = {.packing = SKY_HE_ADD_FIRST, .slots = 512}, .weight_seed = 1, .kept = 1};
+    sky_he_layer l;
+    sky_error e = {0};
+    cr_assert_eq(sky_he_layer_make(&l, &shape, &o, true, &e), SKY_OK, "%s", e.text);
+    for (int fails_at = -1; fails_at <= 3; fails_at++) {
+        double run_s[3] = {0};
+        turns t = {.fails_at = fails_at};
+        sky_he_layer_run r = {.run_s = run_s, .between = count_turn, .user = &t};
+        const sky_err err =
+            sky_he_layer_run_real(&r, &l, ctx, &(sky_he_conv_ckks_options){0}, 1, 3, &e);
+        cr_assert_eq(err, fails_at < 0 ? SKY_OK : SKY_EIO);
+        cr_assert_eq(t.seen, fails_at < 0 ? 4 : fails_at + 1);
+        for (int k = 0; k < 3; k++)
+            cr_assert_eq(run_s[k] > 0, fails_at < 0 || k < fails_at);
+    }
+    sky_he_layer_free(&l);
     sky_he_ctx_free(ctx);
 }
 
