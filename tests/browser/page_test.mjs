@@ -60,6 +60,29 @@ function check(name, hash, body, options) {
   });
 }
 const count = (page) => page.getByTestId('count');
+const countOf = async (page) => Number((await count(page).innerText()).replace(/,/g, '').match(/\d+/)[0]);
+
+// Waits for what the page comes to in its own time; says what it was instead when it never did.
+async function until(what, look, holds) {
+  const end = Date.now() + WAIT;
+  let seen = await look();
+  for (; !holds(seen); seen = await look()) {
+    if (Date.now() > end) assert.fail(`${what}: still ${JSON.stringify(seen)}`);
+    await new Promise((done) => setTimeout(done, 50));
+  }
+  return seen;
+}
+
+// The page counts its selection in a worker, after the address has it. What it must come to is what SQL says.
+const rowsWhere = (sweep, where) => JSON.parse(run(['results', sweep, '--db', db, '--where', where, '--format', 'json', '--limit', '100000'], [0])).length;
+async function selected(page, where) {
+  await page.getByText(/ of 5,325 selected/).waitFor();
+  const expected = rowsWhere('flexsa-resnet50', where);
+  await until(`${expected} rows are where ${where}`, () => countOf(page), (n) => n === expected);
+  return expected;
+}
+const rangesOf = (page) => new URLSearchParams(new URL(page.url()).hash.split('?')[1]).getAll('r').map((r) => r.split(':'));
+const whereOf = (ranges) => ranges.map(([c, lo, hi]) => `${c} BETWEEN ${lo} AND ${hi}`).join(' AND ');
 const drawn = (page) => page.getByText(/each drawn as a point|counted in each pixel/).waitFor();
 const inkOf = (page, selector) => page.locator(selector).first().evaluate((c) => {
   const data = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
@@ -84,7 +107,7 @@ check('the list has every sweep with its state', '#/', async (page) => {
 
 check('points and their front are drawn', '#/sweeps/flexsa-resnet50/front', async (page) => {
   await drawn(page);
-  assert.ok((await inkOf(page, 'canvas.dots')) > 3000, 'points leave ink');
+  await until('points leave ink', () => inkOf(page, 'canvas.dots'), (ink) => ink > 3000);
   // The front that the page draws is the one that the program prints.
   const rows = JSON.parse(run(['front', 'flexsa-resnet50', '--db', db, '--format', 'json'], [0]));
   const trials = rows.map((r) => r.trial).sort((a, b) => a - b);
@@ -96,16 +119,11 @@ check('points and their front are drawn', '#/sweeps/flexsa-resnet50/front', asyn
 check('a brush selects rows of the table', '#/sweeps/flexsa-resnet50/front', async (page) => {
   await drawn(page);
   await drag(page, [0.35, 0.2], [0.7, 0.9]);
-  await page.getByText(/ of 5,325 selected/).waitFor();
-  const query = new URLSearchParams(new URL(page.url()).hash.split('?')[1]);
-  const ranges = query.getAll('r').map((r) => r.split(':'));
+  await page.waitForFunction(() => location.hash.includes('r='));
+  const ranges = rangesOf(page);
   assert.deepEqual(ranges.map((r) => r[0]).sort(), ['mj_per_sample', 'pe_utilization']);
-  // The same selection in SQL.
-  const where = ranges.map(([c, lo, hi]) => `${c} BETWEEN ${lo} AND ${hi}`).join(' AND ');
-  const expected = JSON.parse(run(['results', 'flexsa-resnet50', '--db', db, '--where', where, '--format', 'json', '--limit', '100000'], [0])).length;
+  const expected = await selected(page, whereOf(ranges));
   assert.ok(expected > 10);
-  const said = Number((await count(page).innerText()).replace(/,/g, '').match(/\d+/)[0]);
-  assert.equal(said, expected);
   await page.waitForFunction((n) => document.querySelector('[data-testid=table]')?.dataset.rows === String(n), expected);
 });
 
@@ -125,9 +143,7 @@ check('SQL selects; a mistake is explained; writing is impossible', '#/sweeps/fl
   const where = page.getByLabel('Where');
   await where.fill("organisation = '1G1F' AND batch >= 32");
   await where.press('Enter');
-  await page.getByText(/ of 5,325 selected/).waitFor();
-  const expected = JSON.parse(run(['results', 'flexsa-resnet50', '--db', db, '--where', "organisation = '1G1F' AND batch >= 32", '--format', 'json', '--limit', '100000'], [0])).length;
-  assert.equal(Number((await count(page).innerText()).replace(/,/g, '').match(/\d+/)[0]), expected);
+  assert.ok((await selected(page, "organisation = '1G1F' AND batch >= 32")) > 10);
   await where.fill('no_such_column > 1');
   await where.press('Enter');
   await page.getByRole('alert').filter({ hasText: 'no_such_column' }).waitFor();
@@ -159,15 +175,15 @@ check('the address restores the state', '#/sweeps/flexsa-resnet50/front', async 
   await page.getByLabel('Colour', { exact: true }).selectOption('width_kept');
   await page.locator('.control').first().getByLabel('log').check();
   await drag(page, [0.5, 0.3], [0.8, 0.9]);
-  await page.getByText(/ of 5,325 selected/).waitFor();
+  await page.waitForFunction(() => location.hash.includes('r='));
+  const where = whereOf(rangesOf(page));
+  await selected(page, where);
   await page.getByRole('button', { name: /^batch/ }).click();
   const saved = page.url();
-  const said = await count(page).innerText();
   const other = await openPage(browser, url);
   await other.page.goto(saved);
   await drawn(other.page);
-  await other.page.getByText(/ of 5,325 selected/).waitFor();
-  assert.equal(await count(other.page).innerText(), said);
+  await selected(other.page, where);
   assert.equal(await other.page.getByLabel('Colour', { exact: true }).inputValue(), 'width_kept');
   assert.equal(await other.page.locator('.control').first().getByLabel('log').isChecked(), true);
   assert.equal(await other.page.locator('[aria-sort=ascending]').innerText().then((t) => t.split(' ')[0]), 'batch');
@@ -189,12 +205,10 @@ check('zoom and pan move the axes and are in the address', '#/sweeps/flexsa-resn
   const zoomed = await ticks();
   assert.notEqual(zoomed, whole);
   await drag(page, [0.5, 0.5], [0.2, 0.3]);
-  await page.waitForTimeout(300);
-  assert.notEqual(await ticks(), zoomed);
+  await until('the axes move', ticks, (now) => now !== zoomed);
   await page.getByRole('button', { name: 'Show all' }).click();
   await page.waitForFunction(() => !location.hash.includes('zoom='));
-  await page.waitForTimeout(300);
-  assert.equal(await ticks(), whole);
+  await until(`the ticks are ${whole}`, ticks, (now) => now === whole);
 });
 
 check('by keyboard alone from the list to a trial on the front', '#/', async (page) => {
@@ -217,7 +231,7 @@ check('by keyboard alone from the list to a trial on the front', '#/', async (pa
   await page.keyboard.press('ArrowRight');
   await page.keyboard.press('ArrowRight');
   const said = page.locator('.scatter [role=status]');
-  assert.match(await said.innerText(), /^front point 2 of \d+: pe_utilization 0\.\d+, mj_per_sample [\d.]+$/);
+  await until('the second point is said', () => said.innerText(), (text) => /^front point 2 of \d+: pe_utilization 0\.\d+, mj_per_sample [\d.]+$/.test(text));
   const trial = (await page.locator('.front-list tbody td:first-child').nth(1).innerText()).trim();
   await page.keyboard.press('Enter');
   await page.getByRole('heading', { name: `Trial ${trial}` }).waitFor();
@@ -244,12 +258,14 @@ check('parallel coordinates: a brush on an axis reaches scatter and table', '#/s
   await page.mouse.down();
   await page.mouse.move(box.x + box.width / 2, box.y + box.height * 0.5, { steps: 4 });
   await page.mouse.up();
-  await page.getByText(/ of 5,325 selected/).waitFor();
-  const said = await count(page).innerText();
-  assert.ok((await inkOf(page, 'canvas.dots')) > 3000);
+  await page.waitForFunction(() => location.hash.includes('r='));
+  const where = whereOf(rangesOf(page));
+  const expected = await selected(page, where);
+  assert.ok(expected > 10 && expected < 5325);
+  await until('lines leave ink', () => inkOf(page, 'canvas.dots'), (ink) => ink > 3000);
   await page.getByRole('link', { name: 'Front', exact: true }).click();
   await drawn(page);
-  assert.equal(await count(page).innerText(), said);
+  await selected(page, where);
   await page.locator('.grid-body [role=row]').first().waitFor();
 });
 
@@ -279,7 +295,7 @@ check('two sweeps are compared', '#/compare?s=flexsa-resnet50&s=flexsa-small', a
 
 check('one point alone is drawn in the middle', '#/sweeps/one/front', async (page) => {
   await page.getByText('1 trial, drawn as a point.').waitFor();
-  assert.ok((await inkOf(page, 'canvas.dots')) > 10);
+  await until('the point leaves ink', () => inkOf(page, 'canvas.dots'), (ink) => ink > 10);
 });
 
 // The two ways of drawing many points, one against the other. A point of WebGL's is some pixels wide, one of the
@@ -316,9 +332,8 @@ for (const [what, query] of [['all points', ''], ['log axes', 'xlog=1&ylog=1'], 
   });
 
 check('exports are what is shown', "#/sweeps/flexsa-resnet50/front?where=organisation+%3D+'1G1F'+AND+batch+%3D+64&cols=organisation,batch,pe_utilization&sort=-pe_utilization", async (page) => {
-  await page.getByText(/ of 5,325 selected/).waitFor();
+  const n = await selected(page, "organisation = '1G1F' AND batch = 64");
   await drawn(page);
-  const n = Number((await count(page).innerText()).replace(/,/g, '').match(/\d+/)[0]);
   const get = async (label) => {
     await page.getByText('Export', { exact: true }).click();
     const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: label }).click()]);
@@ -384,10 +399,9 @@ objectives: [{cost: min}, {gain: max}]
   await drawn(page);
   const first = await recorded();
   await page.waitForFunction((n) => Number(document.querySelector('[data-testid=recorded]').textContent.replace(/ of.*|,/g, '')) > n + 300, first);
-  const held = async () => Number((await count(page).innerText()).replace(/,/g, '').match(/\d+/)[0]);
   const now = await recorded();
   await page.waitForFunction((n) => Number(document.querySelector('[data-testid=count]').textContent.replace(/,/g, '').match(/\d+/)[0]) >= n, now);
-  assert.ok((await held()) >= now);
+  assert.ok((await countOf(page)) >= now);
   assert.match(await page.locator('.live').innerText(), /^live$/);
   await page.goto(`${at}#/workers`);
   await page.getByText('connected').first().waitFor();
