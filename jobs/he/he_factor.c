@@ -20,29 +20,90 @@ static int32_t tap_at(const sky_window *w, int32_t dy, int32_t dx)
     return ky * w->kernel_w + kx;
 }
 
+/* The tap that input pixel `in` is seen through from output pixel `out`; -1 if none. */
+static int32_t tap_between(const sky_window *w, sky_he_place out, sky_he_place in)
+{
+    return tap_at(w, in.y - out.y * w->stride_h + w->pad_top,
+                  in.x - out.x * w->stride_w + w->pad_left);
+}
+
+/* A stretch of slots that wraps around neither in the input nor in the output. */
+typedef struct stretch {
+    const sky_he_place *out, *in;
+    double *slots;
+    int32_t n;
+} stretch;
+
+/* The channels of a term's row and input, and the first of its weights. */
+typedef struct term_block {
+    const double *weights;
+    uint32_t o_end, i_end;              /* channels from here on are not the layer's */
+    int64_t out_stride, channel_stride; /* between weights */
+} term_block;
+
+static bool in_block(const term_block *b, sky_he_place out, sky_he_place in)
+{
+    /* -1, no pixel, is the largest of all. */
+    return (uint32_t)out.channel < b->o_end && (uint32_t)in.channel < b->i_end;
+}
+
+static double weight_of(const term_block *b, sky_he_place out, sky_he_place in, int32_t tap)
+{
+    return b->weights[out.channel * b->out_stride + in.channel * b->channel_stride + tap];
+}
+
+/* Each rotation is one tap. In a small image two taps may be the same rotation, so the place decides. */
+static void fill_one_tap(const sky_window *w, const term_block *b, int32_t tap, stretch t)
+{
+    const int32_t dy = tap / w->kernel_w * w->dilation_h - w->pad_top;
+    const int32_t dx = tap % w->kernel_w * w->dilation_w - w->pad_left;
+    const int32_t stride_h = w->stride_h, stride_w = w->stride_w;
+    for (int32_t r = 0; r < t.n; r++) {
+        const sky_he_place out = t.out[r], in = t.in[r];
+        if (in.y - out.y * stride_h == dy && in.x - out.x * stride_w == dx && in_block(b, out, in))
+            t.slots[r] = weight_of(b, out, in, tap);
+    }
+}
+
+static void fill_any_tap(const sky_window *w, const term_block *b, stretch t)
+{
+    for (int32_t r = 0; r < t.n; r++) {
+        if (!in_block(b, t.out[r], t.in[r]))
+            continue;
+        const int32_t tap = tap_between(w, t.out[r], t.in[r]);
+        if (tap >= 0)
+            t.slots[r] = weight_of(b, t.out[r], t.in[r], tap);
+    }
+}
+
 /* P[p, q, d, tap]: the product's slot r is on its way to output slot r - giant, and holds input slot
- * r + baby. Programs that encode as they go spend much of their time here. */
+ * r + baby. */
 static void term_values(const sky_he_conv_plan *plan, sky_he_term t, const double *weights,
                         double *slots)
 {
     const sky_he_conv_shape *s = &plan->shape;
-    const sky_window w = s->window;
-    const int32_t mask = plan->slots - 1;
-    const int32_t baby = sky_he_baby_step(plan, t.diagonal % plan->split, t.tap);
-    const int32_t giant = sky_he_giant_step(plan, t.diagonal / plan->split);
+    const int32_t n = plan->slots, mask = n - 1;
     const int32_t o0 = t.row * plan->out.channels, i0 = t.in * plan->in.channels;
-    const int32_t o_end = s->c_out - o0, i_end = s->c_in - i0;
-    const bool any_tap = plan->n_taps == 1;
-    for (int32_t r = 0; r < plan->slots; r++) {
-        const sky_he_place out = plan->out_at[(r - giant) & mask];
-        const sky_he_place in = plan->in_at[(r + baby) & mask];
-        if (out.channel < 0 || in.channel < 0 || out.channel >= o_end || in.channel >= i_end)
-            continue;
-        const int32_t tap = tap_at(&w, in.y - out.y * w.stride_h + w.pad_top,
-                                   in.x - out.x * w.stride_w + w.pad_left);
-        if (tap < 0 || (tap != t.tap && !any_tap))
-            continue; /* in a small image two taps may be the same rotation */
-        slots[r] = weights[sky_he_conv_weight_at(s, o0 + out.channel, i0 + in.channel, tap)];
+    const term_block b = {.weights = weights + sky_he_conv_weight_at(s, o0, i0, 0),
+                          .o_end = (uint32_t)(s->c_out - o0),
+                          .i_end = (uint32_t)(s->c_in - i0),
+                          .out_stride = sky_he_conv_weight_at(s, 1, 0, 0),
+                          .channel_stride = sky_he_conv_weight_at(s, 0, 1, 0)};
+    int32_t from = -sky_he_giant_step(plan, t.diagonal / plan->split) & mask;
+    int32_t to = sky_he_baby_step(plan, t.diagonal % plan->split, t.tap) & mask;
+    for (int32_t r = 0; r < n;) {
+        const int32_t whole = n - (from > to ? from : to);
+        const stretch part = {.out = plan->out_at + from,
+                              .in = plan->in_at + to,
+                              .slots = slots + r,
+                              .n = whole < n - r ? whole : n - r};
+        if (plan->n_taps == 1)
+            fill_any_tap(&s->window, &b, part);
+        else
+            fill_one_tap(&s->window, &b, t.tap, part);
+        r += part.n;
+        from = (from + part.n) & mask;
+        to = (to + part.n) & mask;
     }
 }
 
