@@ -5,7 +5,7 @@
  * work, and a slow second of it weighs little in both. Times are processor time of one thread.
  *
  *     he_conv_bench [--log-n 13,14,15] [--primes 3] [--hoisting none,single,double] [--packing NAME,...]
- *                   [--encoded before,needed] [--rounds 2] [--passes 7] [--parts]
+ *                   [--encoded before,needed] [--rounds 1] [--passes 25] [--parts]
  *
  * A JSON object for each point, then one for each setting and one for all: how many are within 15 %, the worst error
  * and the geometric mean of predicted over measured. --rounds is the number of runs between two passes. --parts adds
@@ -257,7 +257,7 @@ static int usage(void)
 {
     fprintf(stderr, "usage: he_conv_bench [--log-n 13,14,15] [--primes 3] "
                     "[--hoisting none,single,double] [--packing NAME,...] "
-                    "[--encoded before,needed] [--rounds 2] [--passes 7] [--parts]\n");
+                    "[--encoded before,needed] [--rounds 1] [--passes 25] [--parts]\n");
     return 2;
 }
 
@@ -301,8 +301,8 @@ int main(int argc, char **argv)
                  .packing = "siso,input_rotation,output_rotation,add_first,hybrid,multiplexed,"
                             "toeplitz,halevi_shoup",
                  .primes = 3,
-                 .rounds = 2,
-                 .passes = 7};
+                 .rounds = 1,
+                 .passes = 25};
     if (!parse(&o, argc, argv))
         return usage();
     sky_error e = {0};

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 enum {
-    MEASURE_US = 20000, /* of each operation, all passes */
+    MEASURE_US = 3000, /* of each operation in a pass */
     /* Layers whose factors have few weights each and all in the near caches, and many from far. */
     NEAR_EDGE = 16,
     NEAR_CHANNELS = 64,
@@ -14,7 +14,8 @@ enum {
     FAR_CHANNELS = 512,
 };
 
-/* Rings of operands that operations take turns through: the larger the ring, the longer ago was each used. */
+/* Rings of operands that operations take turns through: the larger the ring, the longer ago was each used. A ring
+ * begins elsewhere in each pass: where memory is slow for a while, that is not every pass's. */
 typedef struct bench bench;
 typedef sky_err (*operation)(bench *b, sky_error *e);
 
@@ -38,8 +39,8 @@ struct bench {
     double *weights, *slots;
     int32_t room_ct, room_pt, room_keys;
     int32_t ring_ct, ring_pt, ring_keys; /* how many of them are in use */
-    int32_t next;
-    int32_t dot;      /* products of one dot */
+    int32_t base, next;                  /* where these begin; the operand's turn */
+    int32_t dot;                         /* products of one dot */
     operation before; /* not timed: what leaves the near caches as a program does, or NULL */
     /* [room_took] what the last passes measured, in its order; pass p in column p mod the columns */
     double (*took)[SKY_HE_COST_PASSES_MAX];
@@ -58,7 +59,17 @@ struct bench {
 
 static int32_t step_of(bench *b)
 {
-    return 1 + ++b->next % b->ring_keys;
+    return 1 + (b->base + ++b->next % b->ring_keys) % b->room_keys;
+}
+
+static sky_he_ct *ct_of(const bench *b)
+{
+    return b->ct[(b->base + b->next % b->ring_ct) % b->room_ct];
+}
+
+static sky_he_pt *pt_of(const bench *b)
+{
+    return b->pt[(b->base + b->next % b->ring_pt) % b->room_pt];
 }
 
 static sky_err do_hoist(bench *b, sky_error *e)
@@ -81,7 +92,7 @@ static sky_err do_hoisted(bench *b, sky_error *e)
 
 static sky_err do_giant(bench *b, sky_error *e)
 {
-    return sky_he_rotate_fold(b->ev, b->ct[0], b->out, step_of(b), e);
+    return sky_he_rotate_fold(b->ev, ct_of(b), b->out, step_of(b), e);
 }
 
 static sky_err do_zero(bench *b, sky_error *e)
@@ -100,15 +111,16 @@ static sky_err do_dot(bench *b, sky_error *e)
     const sky_he_pt *f[SKY_HE_DOT_MAX];
     for (int32_t k = 0; k < b->dot; k++) {
         b->next++;
-        a[k] = b->ct[b->next % b->ring_ct];
-        f[k] = b->pt[b->next % b->ring_pt];
+        a[k] = ct_of(b);
+        f[k] = pt_of(b);
     }
     return sky_he_dot_plain(b->ev, b->sum, a, f, (size_t)b->dot, e);
 }
 
 static sky_err do_add(bench *b, sky_error *e)
 {
-    sky_he_ct *x = b->ct[++b->next % b->ring_ct];
+    b->next++;
+    sky_he_ct *x = ct_of(b);
     return sky_he_add(b->ev, x, x, b->out, e);
 }
 
@@ -134,7 +146,8 @@ static sky_err transform(bench *b, sky_he_pt *out, sky_error *e)
 
 static sky_err do_transform(bench *b, sky_error *e)
 {
-    return transform(b, b->pt[++b->next % b->ring_pt], e);
+    b->next++;
+    return transform(b, pt_of(b), e);
 }
 
 static void fill_slots(bench *b)
@@ -190,7 +203,7 @@ double sky_he_middle_mean(double *x, uint32_t n)
 {
     assert(x && n > 0);
     qsort(x, n, sizeof *x, by_value);
-    const uint32_t cut = n / 5;
+    const uint32_t cut = n / 10;
     double sum = 0;
     for (uint32_t k = cut; k < n - cut; k++)
         sum += x[k];
@@ -228,7 +241,7 @@ static sky_err measure(bench *b, operation op, int32_t ring, double *out, sky_er
     do {
         TRY(timed(b, op, &total_s, e));
         n++;
-    } while (total_s * 1e6 * SKY_HE_COST_PASSES < b->o.measure_us || n < ring);
+    } while (total_s * 1e6 < b->o.measure_us || n < ring);
     return middle(b, total_s / n, out, e);
 }
 
@@ -550,6 +563,7 @@ sky_err sky_he_cost_bench_pass(sky_he_cost_bench *b, uint32_t last, sky_error *e
     for (int32_t k = 0; k < b->n_levels; k++) {
         bench *l = &b->level[k];
         l->pass = b->passes;
+        l->base = (int32_t)b->passes * SKY_HE_DOT_MAX;
         l->n_last = last <= b->passes ? last : b->passes + 1;
         l->n_took = 0;
         TRY(k == 0 ? measure_inputs(l, &b->model, e) : measure_level(l, &b->model.at[k], e));

@@ -13,7 +13,7 @@
 enum {
     SKY_HE_COST_POINTS = 5,
     SKY_HE_COST_DOTS = 4,             /* runs of 1, 2, 4 and 8 products */
-    SKY_HE_COST_PASSES = 7,           /* of a calibration */
+    SKY_HE_COST_PASSES = 15,          /* of a calibration */
     SKY_HE_COST_PASSES_MAX = 63,      /* that can count */
     SKY_HE_COST_FAR_BYTES = 64 << 20, /* by default: beyond most caches */
 };
@@ -73,7 +73,7 @@ typedef struct sky_he_cost_model {
 typedef struct sky_he_cost_options {
     sky_he_hoisting hoisting;
     int32_t depth;      /* rescales to measure after: 0 to SKY_HE_DEPTH_MAX */
-    int32_t measure_us; /* processor time for each operation; 0: 20,000 */
+    int32_t measure_us; /* processor time for each operation in a pass; 0: 3,000 */
     uint64_t far_bytes; /* the largest working set; 0: SKY_HE_COST_FAR_BYTES */
 } sky_he_cost_options;
 
@@ -84,8 +84,8 @@ sky_err sky_he_cost_bench_new(sky_he_cost_bench **out, const sky_he_ctx *ctx,
                               const sky_he_cost_options *o, sky_error *e);
 void sky_he_cost_bench_free(sky_he_cost_bench *b);
 
-/* The mean of the middle three fifths of n > 0 times, which it sorts. A program meets a machine's slow and fast spells
- * in turn, which a median would not add up, and no extreme is worth keeping. */
+/* The mean of n > 0 times, which it sorts, without a tenth on either side (below ten: of all). A program meets a
+ * machine's slow and fast spells in turn, which a median would not add up. */
 double sky_he_middle_mean(double *x, uint32_t n);
 
 /* Some tenths of a second. The model is then of the `last` passes, this one and up to SKY_HE_COST_PASSES_MAX - 1

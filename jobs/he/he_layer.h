@@ -53,7 +53,7 @@ sky_err sky_he_shared_cost(const sky_he_cost_model **out, const sky_he_params *p
                            const sky_he_cost_options *o, sky_error *e);
 /* Spreads the model's passes over real runs, so that both meet the same moods of the machine: begin() before some of
  * them, watch() before each and after the last, and then the model. It is of all passes since begin(), or of the last
- * SKY_HE_COST_PASSES if these are fewer. A fifth of the time at most, after the first four. */
+ * SKY_HE_COST_PASSES if these are fewer. A fifth of the time at most, after the first eight. */
 void sky_he_shared_cost_begin(void);
 sky_err sky_he_shared_cost_watch(const sky_he_params *p, const sky_he_cost_options *o,
                                  sky_error *e);
