@@ -57,7 +57,7 @@ static const sky_param params[N_PARAMS] = {
         SKY__INTEGER("scale_bits", "bits", 40, SKY_HE_PRIME_BITS_MIN, SKY_HE_PRIME_BITS_MAX,
                      "of the other data primes, and of the scale"),
     [P_INSECURE] = SKY__FLAG("insecure", false, "allow less than 128 bits, for tests"),
-    HE_PARAM_BLOCK(P_SHARED, 13, 2),
+    HE_PARAM_BLOCK(P_SHARED, 13, 2, 5),
 };
 
 static const sky_metric metrics[N_METRICS] = {
@@ -198,7 +198,7 @@ static sky_err run(sky_job_ctx *ctx, const sky_value *p, sky_value *m, sky_error
 const sky_job sky__job_he_conv = {
     .abi = SKY_JOB_ABI,
     .d = {.name = "he_conv",
-          .version = "2",
+          .version = "3",
           .summary = "A convolution layer on encrypted images: packings, pruning, time and error",
           .source = "Jeon, Erez, Orshansky: Artemis, arXiv 2310.01664 (2023)",
           .params = params,

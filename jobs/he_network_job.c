@@ -42,7 +42,7 @@ static const sky_param params[N_PARAMS] = {
                             "of convolutions; best: the fewest rotations for each layer"),
     [P_REAL_LAYERS] =
         SKY__TEXT("real_layers", "all", NULL, "with evaluate=real: all, or names between commas"),
-    HE_PARAM_BLOCK(P_SHARED, 14, 3),
+    HE_PARAM_BLOCK(P_SHARED, 14, 3, 1),
 };
 
 static const sky_metric metrics[N_METRICS] = {
@@ -491,7 +491,7 @@ static uint64_t bytes_needed(const sky_value *p)
 const sky_job sky__job_he_network = {
     .abi = SKY_JOB_ABI,
     .d = {.name = "he_network",
-          .version = "2",
+          .version = "3",
           .summary =
               "A whole network on encrypted images: packings, pruning, modelled and real time",
           .source = "Jeon, Erez, Orshansky: Artemis, arXiv 2310.01664 (2023)",

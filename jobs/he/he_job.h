@@ -18,6 +18,7 @@
 #define HE_MEASURED(NAME, UNIT, GOAL, DOC) HE_METRIC(NAME, SKY_REAL, UNIT, GOAL, SKY_MEASURED, DOC)
 
 enum { HE_COUNT, HE_MODEL, HE_REAL };
+enum { HE_RUNS_MAX = 100 };
 extern const char *const he_evaluations[];
 
 /* Shared parameters, in a block of a job's list that begins at its own number BASE. */
@@ -30,13 +31,14 @@ enum {
     HE_P_PRUNE,
     HE_P_KEEP,
     HE_P_EVALUATE,
+    HE_P_RUNS,
     HE_P_CACHE_MIB,
     HE_P_MEMORY_MIB,
     HE_P_WEIGHT_SEED,
     HE_PARAMS,
 };
 /* clang-format off */
-#define HE_PARAM_BLOCK(BASE, LOG_N, PRIMES) \
+#define HE_PARAM_BLOCK(BASE, LOG_N, PRIMES, RUNS) \
     [(BASE) + HE_P_LOG_N] = SKY__INTEGER("log_n", "", LOG_N, SKY_HE_LOG2_N_MIN, SKY_HE_LOG2_N_MAX, \
         "ring degree 2^log_n; a ciphertext has half as many slots"), \
     [(BASE) + HE_P_PRIMES] = SKY__INTEGER("primes", "", PRIMES, 1, SKY_HE_DATA_MAX, \
@@ -53,6 +55,8 @@ enum {
         "part of the rotations of those groups that is kept"), \
     [(BASE) + HE_P_EVALUATE] = SKY__TEXT("evaluate", "model", he_evaluations, \
         "count: no times; model: from single operations; real: encrypted"), \
+    [(BASE) + HE_P_RUNS] = SKY__INTEGER("runs", "", RUNS, 1, HE_RUNS_MAX, \
+        "encrypted runs of a layer, whose mean is its latency (real)"), \
     [(BASE) + HE_P_CACHE_MIB] = SKY__INTEGER("cache_mib", "MiB", 0, 0, 1 << 20, \
         "weights of a layer encoded beforehand, at most; others as they are needed"), \
     [(BASE) + HE_P_MEMORY_MIB] = SKY__INTEGER("memory_mib", "MiB", 4096, 1, 1 << 20, \
@@ -63,7 +67,7 @@ enum {
 
 /* Those parameters, read; slots, hoisted_cost and params of `layer` are set, its packing is the job's. */
 typedef struct he_settings {
-    int evaluation;
+    int evaluation, runs;
     sky_he_params params;
     sky_he_hoisting hoisting;
     uint64_t cache_bytes;
@@ -116,7 +120,7 @@ enum {
     [(BASE) + HE_M_LATENCY_UNPRUNED] = HE_MEASURED("latency_unpruned_s", "s", SKY_NO_GOAL, \
         "the model's, with all weights"), \
     [(BASE) + HE_M_LATENCY] = HE_MEASURED("latency_s", "s", SKY_MIN, \
-        "of what ran encrypted, one thread's CPU time"), \
+        "of what ran encrypted, mean of the runs, one thread's CPU time"), \
     [(BASE) + HE_M_ERROR_MAX] = HE_MEASURED("error_max", "", SKY_MIN, \
         "largest difference from the plain result")
 /* clang-format on */

@@ -67,7 +67,7 @@ Test(he_jobs, real_and_modelled_layers_in_turn)
     static const char *const settings[] = {
         "evaluate=real",
         "evaluate=model",
-        "evaluate=real hoisting=none",
+        "evaluate=real hoisting=none runs=1",
         "evaluate=model primes=3",
     };
     for (size_t k = 0; k < sizeof settings / sizeof *settings; k++) {
