@@ -372,7 +372,8 @@ static sky_err bench_open(bench *b, uint64_t far_bytes, sky_error *e)
     TRY(make_keys(b, far_bytes, e));
     sky_he_eval_set_keys(b->ev, b->keys);
     b->room_ct = ring_of(far_bytes, sky_he_ct_bytes(b->ctx, b->level, b->extended), ROOM_MAX);
-    b->room_pt = ring_of(far_bytes, sky_he_pt_bytes(b->ctx, b->level, b->extended), ROOM_MAX);
+    b->room_pt = ring_of(SKY_HE_COST_FACTORS_FAR * far_bytes,
+                         sky_he_pt_bytes(b->ctx, b->level, b->extended), ROOM_MAX);
     if (b->room_ct < SKY_HE_DOT_MAX)
         b->room_ct = SKY_HE_DOT_MAX;
     if (b->room_pt < SKY_HE_DOT_MAX)
@@ -470,6 +471,23 @@ static sky_err measure_curve(bench *b, operation op, int32_t *ring, int32_t room
     return SKY_OK;
 }
 
+/* Of rings of products whose ciphertexts and factors are both far. The curves of each alone are measured before. */
+static sky_err measure_crowd(bench *b, sky_he_cost_model *m, sky_error *e)
+{
+    const sky_he_cost_curve *source = &m->beyond[SKY_HE_OPERAND_SOURCE];
+    const sky_he_cost_curve *factor = &m->beyond[SKY_HE_OPERAND_FACTOR];
+    double both_s;
+    b->dot = SKY_HE_DOT_MAX;
+    b->ring_ct = b->room_ct;
+    b->ring_pt = b->room_pt;
+    TRY(measure(b, do_dot, b->room_pt / b->dot, &both_s, e));
+    b->ring_ct = b->ring_pt = b->dot = 1;
+    const int last = SKY_HE_COST_POINTS - 1;
+    const double alone_s = source->op_s[last] + factor->op_s[last] - factor->op_s[0];
+    m->crowd_s = fmax(both_s - alone_s, 0);
+    return SKY_OK;
+}
+
 static sky_err measure_curves(bench *b, sky_he_cost_model *m, sky_error *e)
 {
     const sky_he_cost_level *l = b->extended ? &m->wide : &m->at[0];
@@ -482,6 +500,7 @@ static sky_err measure_curves(bench *b, sky_he_cost_model *m, sky_error *e)
                       SKY_HE_DOT_MAX * l->pt_bytes + sum, &m->beyond[SKY_HE_OPERAND_SOURCE], e));
     TRY(measure_curve(b, do_dot, &b->ring_pt, b->room_pt, l->pt_bytes,
                       SKY_HE_DOT_MAX * l->ct_bytes + sum, &m->beyond[SKY_HE_OPERAND_FACTOR], e));
+    TRY(measure_crowd(b, m, e));
     b->dot = b->ring_ct = 1;
     TRY(measure_curve(b, do_dot, &b->ring_pt, b->room_pt, l->pt_bytes, 2 * l->ct_bytes,
                       &m->beyond[SKY_HE_OPERAND_LONE_FACTOR], e));

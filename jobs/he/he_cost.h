@@ -16,6 +16,8 @@ enum {
     SKY_HE_COST_PASSES = 15,          /* of a calibration */
     SKY_HE_COST_PASSES_MAX = 63,      /* that can count */
     SKY_HE_COST_FAR_BYTES = 64 << 20, /* by default: beyond most caches */
+    /* Encoded weights, of which a layer has hundreds of MB: so many times as far. */
+    SKY_HE_COST_FACTORS_FAR = 4,
 };
 _Static_assert(1 << (SKY_HE_COST_DOTS - 1) == SKY_HE_DOT_MAX, "runs up to the longest");
 
@@ -68,13 +70,17 @@ typedef struct sky_he_cost_model {
      * encoded. */
     double fresh_alone_s, fresh_s;
     sky_he_cost_curve beyond[SKY_HE_OPERANDS];
+    /* What a longest run of products takes beyond either alone if both its ciphertexts and its factors come from far: they
+     * share the way from memory. */
+    double crowd_s;
 } sky_he_cost_model;
 
 typedef struct sky_he_cost_options {
     sky_he_hoisting hoisting;
     int32_t depth;      /* rescales to measure after: 0 to SKY_HE_DEPTH_MAX */
     int32_t measure_us; /* processor time for each operation in a pass; 0: 3,000 */
-    uint64_t far_bytes; /* the largest working set; 0: SKY_HE_COST_FAR_BYTES */
+    uint64_t
+        far_bytes; /* of the largest ring of keys and of ciphertexts; 0: SKY_HE_COST_FAR_BYTES */
 } sky_he_cost_options;
 
 /* Single operations ready to be measured, in passes over all of them, so that a slow tenth of a second meets each

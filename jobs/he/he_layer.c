@@ -196,7 +196,8 @@ uint64_t sky_he_calibration_bytes(const sky_he_params *p)
     const uint64_t limb = sizeof(uint64_t) << p->log2_n;
     const uint64_t special = or_default(p->n_special, 1);
     const uint64_t alpha = or_default(p->digit_primes, (uint32_t)special);
-    uint64_t bytes = 3 * (uint64_t)SKY_HE_COST_FAR_BYTES; /* keys, ciphertexts, factors */
+    /* Keys, ciphertexts, factors. */
+    uint64_t bytes = (2 + SKY_HE_COST_FACTORS_FAR) * (uint64_t)SKY_HE_COST_FAR_BYTES;
     for (uint32_t k = 0; k <= SKY_HE_DEPTH_MAX && k < p->n_data; k++) {
         const uint64_t level = p->n_data - k;
         const uint64_t digits = (level + alpha - 1) / alpha;

@@ -143,18 +143,35 @@ static void give(player *p, int32_t *buffer)
     *buffer = NONE;
 }
 
-/* A factor of a run of products. What fresh ones take depends on how many were encoded before the run. */
 static double use_factor(player *p, int32_t k, const sky_he_cost_level *l)
 {
     const sky_he_operand kind =
         p->n_pending == 1 ? SKY_HE_OPERAND_LONE_FACTOR : SKY_HE_OPERAND_FACTOR;
-    const double s = use(p, kind, &p->factor_touched[k], l->pt_bytes);
+    return use(p, kind, &p->factor_touched[k], l->pt_bytes);
+}
+
+/* What products take since factor k was encoded just before, by how many were. */
+static double fresh(const player *p, int32_t k, const sky_he_cost_level *l)
+{
     if (!p->fresh[k])
-        return s;
+        return 0;
     const sky_he_cost_level *top = p->twice ? &p->m->wide : &p->m->at[0];
     const double at = (double)(p->n_pending - 1) / (SKY_HE_DOT_MAX - 1);
     const double fresh_s = p->m->fresh_alone_s + at * (p->m->fresh_s - p->m->fresh_alone_s);
     return fresh_s * (double)l->pt_bytes / (double)top->pt_bytes;
+}
+
+/* What a run of n products takes since its ciphertexts and its factors share the way from memory, by the part of it that
+ * both come from there. */
+static double crowd(const player *p, int32_t n, double sources_s, double factors_s)
+{
+    const sky_he_cost_curve *of_source = &p->m->beyond[SKY_HE_OPERAND_SOURCE];
+    const sky_he_cost_curve *of_factor = &p->m->beyond[SKY_HE_OPERAND_FACTOR];
+    const double source_s = beyond(of_source, SKY_HE_COST_POINTS - 1);
+    const double factor_s = beyond(of_factor, SKY_HE_COST_POINTS - 1);
+    if (n == 1 || source_s <= 0 || factor_s <= 0)
+        return 0;
+    return p->m->crowd_s * fmin(sources_s / source_s, factors_s / factor_s);
 }
 
 /* --- the operations --- */
@@ -166,11 +183,13 @@ static void flush(player *p)
     slot_register *acc = &p->reg[p->acc];
     const sky_he_cost_level *l = level_of(p, acc);
     int32_t sum = take(p);
-    double s = sky_he_cost_dot(l, p->n_pending);
+    double s = sky_he_cost_dot(l, p->n_pending), sources_s = 0, factors_s = 0;
     for (int32_t k = 0; k < p->n_pending; k++) {
-        s += use_ct(p, SKY_HE_OPERAND_SOURCE, p->source[k], l->ct_bytes);
-        s += use_factor(p, k, l);
+        sources_s += use_ct(p, SKY_HE_OPERAND_SOURCE, p->source[k], l->ct_bytes);
+        factors_s += use_factor(p, k, l);
+        s += fresh(p, k, l);
     }
+    s += sources_s + factors_s + crowd(p, p->n_pending, sources_s, factors_s);
     s += use_ct(p, SKY_HE_OPERAND_SUM, sum, l->ct_bytes);
     p->n_pending = 0;
     if (acc->buffer == NONE) {

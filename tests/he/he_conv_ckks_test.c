@@ -215,7 +215,7 @@ Test(he_conv_ckks, calibration_has_every_operation)
         cr_assert(m.hoisted_s > 0 && m.hoist_s > 0 && m.copy_s > 0 && m.mask_s > 0);
         cr_assert(!twice || (m.giant_s > 0 && m.raise_s > 0 && m.zero_s > 0));
         cr_assert(m.near_term.term_s > 0 && m.far_term.term_s > 0 && m.copy_term_s > 0);
-        cr_assert(m.fresh_s >= 0 && m.fresh_alone_s >= 0);
+        cr_assert(m.fresh_s >= 0 && m.fresh_alone_s >= 0 && m.crowd_s >= 0);
         for (int k = 0; k < SKY_HE_OPERANDS; k++) {
             const sky_he_cost_curve *c = &m.beyond[k];
             cr_assert(c->op_bytes > 0 && c->distance[0] > 0);
@@ -399,6 +399,36 @@ Test(he_conv_ckks, terms_take_longer_with_many_far_weights)
     m.near_term.bytes = 1;
     m.far_term.bytes = bytes / 2; /* no farther than far */
     cr_assert_float_eq(sky_he_cost_term(&m, c.plan), 3 + 16 * 0.25, 1e-12);
+    case_free(&c);
+}
+
+/* Where ciphertexts and factors both come from far, runs of products take longer by their part of a longest run. */
+Test(he_conv_ckks, far_ciphertexts_and_far_factors_crowd)
+{
+    sky_rng r = test_rng("crowd");
+    layer_case c = case_of(&r, sky_he_conv_square(16, 16, 4, 3, 1, -1),
+                           (sky_he_conv_options){.packing = SKY_HE_HYBRID, .slots = 256}, 1);
+    sky_he_conv_counts n;
+    cr_assert_eq(sky_he_conv_count(c.plan, &n, NULL), SKY_OK);
+    const double most = (double)sum(n.products) / SKY_HE_DOT_MAX;
+    sky_he_cost_model m = made_up(SKY_HE_HOISTING_SINGLE);
+    m.beyond[SKY_HE_OPERAND_SOURCE].op_bytes = SKY_HE_DOT_MAX * 256;
+    m.beyond[SKY_HE_OPERAND_FACTOR].op_bytes = SKY_HE_DOT_MAX * 128;
+    static const sky_he_operand far[] = {SKY_HE_OPERAND_SOURCE, SKY_HE_OPERAND_FACTOR};
+    for (int k = 0; k < 3; k++) { /* neither is far, one is, both are */
+        sky_he_cost_prediction alone, crowded;
+        for (int i = 1; k > 0 && i < SKY_HE_COST_POINTS; i++)
+            m.beyond[far[k - 1]].op_s[i] = 3;
+        m.crowd_s = 0;
+        cr_assert_eq(sky_he_cost_predict(&alone, &m, c.plan, UINT64_MAX, NULL), SKY_OK);
+        m.crowd_s = 0.5;
+        cr_assert_eq(sky_he_cost_predict(&crowded, &m, c.plan, UINT64_MAX, NULL), SKY_OK);
+        const double more = crowded.total_s - alone.total_s;
+        if (k < 2)
+            cr_assert_eq(more, 0);
+        else
+            cr_assert(more > 0.25 * most && more < 0.5 * most + 1e-9, "%g of %g", more, most);
+    }
     case_free(&c);
 }
 
