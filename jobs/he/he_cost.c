@@ -9,8 +9,7 @@
 
 enum {
     MEASURE_US = 3000, /* of each operation in a pass */
-    WARM_UP =
-        4, /* an operation's second time on the same operands is not yet as fast as its fourth */
+    WARM_UP = 4,       /* the second time on the same operands is slower than the fourth */
 };
 
 /* One level. */
