@@ -18,13 +18,6 @@ typedef struct runner {
 
 enum { TREE_MAX = 17 }; /* levels of a binary tree of up to SKY_HE_SLOTS_MAX steps */
 
-#define TRY(call)                                                                                  \
-    do {                                                                                           \
-        sky_err err_ = (call);                                                                     \
-        if (err_ != SKY_OK)                                                                        \
-            return err_;                                                                           \
-    } while (0)
-
 static sky_err rotate(const runner *r, int32_t dst, int32_t src, int32_t step)
 {
     return r->ops->rotate(r->ops->self, dst, src, step, SKY_HE_ROTATE_FULL, r->e);

@@ -3,6 +3,7 @@
 #define SKY_JOBS_HE_CONV_CKKS_INTERNAL_H
 
 #include "jobs/he/he_conv_ckks.h"
+#include "jobs/he/he_conv_internal.h"
 
 /* The least time of one operation over all runs; a program does the same ones in the same order each time. */
 typedef struct op_floor {
@@ -62,12 +63,5 @@ static inline bool sky__he_is_double(const sky_he_conv_session *s)
 {
     return s->o.hoisting == SKY_HE_HOISTING_DOUBLE;
 }
-
-#define TRY(call)                                                                                  \
-    do {                                                                                           \
-        sky_err err_ = (call);                                                                     \
-        if (err_ != SKY_OK)                                                                        \
-            return err_;                                                                           \
-    } while (0)
 
 #endif

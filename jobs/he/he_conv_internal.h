@@ -4,6 +4,14 @@
 
 #include "jobs/he/he_conv.h"
 
+/* Calls, and returns what is not SKY_OK. */
+#define TRY(call)                                                                                  \
+    do {                                                                                           \
+        sky_err err_ = (call);                                                                     \
+        if (err_ != SKY_OK)                                                                        \
+            return err_;                                                                           \
+    } while (0)
+
 /* sky_he_conv_term() for the taps of one (o, i) in turn: t is the last tap's, and becomes this one's. */
 static inline void sky__he_term_of_tap(const sky_he_conv_plan *plan, int32_t o, int32_t i,
                                        int32_t tap, sky_he_term *t)

@@ -2,14 +2,8 @@
 #ifndef SKY_JOBS_HE_COST_INTERNAL_H
 #define SKY_JOBS_HE_COST_INTERNAL_H
 
+#include "jobs/he/he_conv_internal.h"
 #include "jobs/he/he_cost.h"
-
-#define TRY(call)                                                                                  \
-    do {                                                                                           \
-        sky_err err_ = (call);                                                                     \
-        if (err_ != SKY_OK)                                                                        \
-            return err_;                                                                           \
-    } while (0)
 
 /* Layers whose factors have few weights each and all in the near caches, and many from far. */
 enum {
