@@ -261,7 +261,7 @@ static sky_err make_inputs(sky__he_operands *w, sky_error *e)
 
 sky_err sky__he_operands_new(sky__he_operands *w, uint64_t far_bytes, sky_error *e)
 {
-    enum { ROOM_MAX = 1 << 16 };
+    enum { ROOM_MAX = 1 << 11 }; /* small ones by the thousand take seconds to make */
     TRY(sky_he_eval_new(&w->ev, w->ctx, e));
     TRY(sky_he_hoist_new(&w->hoist, w->ctx, w->level, e));
     TRY(make_keys(w, far_bytes, e));
