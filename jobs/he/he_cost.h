@@ -101,7 +101,7 @@ uint32_t sky_he_cost_bench_passes(const sky_he_cost_bench *b);
 /* After one pass at least; valid until the next. */
 const sky_he_cost_model *sky_he_cost_bench_model(const sky_he_cost_bench *b);
 
-/* Such passes one after another, a few seconds in all. */
+/* Such passes one after another, some ten seconds in all. */
 sky_err sky_he_cost_calibrate(sky_he_cost_model *out, const sky_he_ctx *ctx,
                               const sky_he_cost_options *o, sky_error *e);
 
